@@ -1,0 +1,1 @@
+//! Flags, file and environment of the control plane, parsed into one validated value.

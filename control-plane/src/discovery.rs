@@ -1,0 +1,1 @@
+//! The gRPC side: delta discovery streams and `Attach`.

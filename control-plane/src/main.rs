@@ -1,0 +1,3 @@
+//! `weft-control-plane`: arguments, configuration, run, exit code.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Starts the parts of the control plane, in order, and stops them.

@@ -1,0 +1,1 @@
+//! Jittered exponential back-off: (attempt, seed) in, a delay out.

@@ -1,0 +1,1 @@
+//! Choosing one endpoint among many: power of two choices on peak-EWMA, round robin.

@@ -1,0 +1,1 @@
+//! Delta discovery without IO: subscription, nonce, ACK and NACK, both roles.

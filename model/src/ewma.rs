@@ -1,0 +1,1 @@
+//! Peak-EWMA latency: rises at once, decays over time.

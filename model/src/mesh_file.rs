@@ -1,0 +1,1 @@
+//! The file of `weft up`: `weft.yaml`, validated into domain types.

@@ -1,0 +1,1 @@
+//! Outlier accrual: consecutive failures of an endpoint in, an ejection out.

@@ -1,0 +1,18 @@
+//! Compiles the `.proto` files with protox: no `protoc` is needed to build Weft.
+
+use std::path::PathBuf;
+
+const FILES: [&str; 3] =
+    ["envoy/service/discovery/v3/discovery.proto", "weft/v1/attach.proto", "weft/v1/mesh.proto"];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    for file in FILES {
+        println!("cargo:rerun-if-changed={file}");
+    }
+    let mut compiler = protox::Compiler::new(["."])?;
+    compiler.include_imports(true).include_source_info(false).open_files(FILES)?;
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
+    std::fs::write(out.join("weft.bin"), compiler.encode_file_descriptor_set())?;
+    tonic_prost_build::configure().bytes(".").compile_fds(compiler.file_descriptor_set())?;
+    Ok(())
+}

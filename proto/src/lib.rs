@@ -1,0 +1,25 @@
+//! The types made from `proto/**/*.proto`, and the names under which they travel. No logic lives here:
+//! conversions to domain types stand at the edges of the crates that speak gRPC.
+
+/// Weft's own messages: resources of delta discovery, `Attach`, the hop header.
+pub mod weft {
+    #[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all, clippy::pedantic, clippy::restriction)]
+    /// `weft.v1`
+    pub mod v1 {
+        tonic::include_proto!("weft.v1");
+    }
+}
+
+/// Envoy's discovery transport, the delta variant (a wire-compatible subset).
+#[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all, clippy::pedantic, clippy::restriction)]
+pub mod discovery {
+    tonic::include_proto!("envoy.service.discovery.v3");
+}
+
+/// Type URL of [`weft::v1::Endpoint`] in `Any` and in discovery requests.
+pub const ENDPOINT_TYPE_URL: &str = "type.googleapis.com/weft.v1.Endpoint";
+/// Type URL of [`weft::v1::Service`].
+pub const SERVICE_TYPE_URL: &str = "type.googleapis.com/weft.v1.Service";
+
+/// The compiled descriptors of all files, for gRPC server reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/weft.bin"));
