@@ -190,7 +190,9 @@ pub enum StoreError {
         known: u32,
     },
     /// The files are damaged.
-    #[error("{path} is damaged: {reason}; restore it from `weft store export`, or start with an empty --data-dir")]
+    #[error(
+        "{path} is damaged: {reason}; restore it from `weft store export`, or start with an empty --data-dir"
+    )]
     Damaged {
         /// The directory or file.
         path: String,

@@ -23,7 +23,9 @@ pub enum NameError {
     #[error("`{0}` is not a service name: give `name`, `name.namespace` or `name.namespace.mesh`")]
     Service(String),
     /// Not a node name or instance id.
-    #[error("`{0}` is not a node name or instance id: 1 to 255 printable characters without spaces; a node has no `/`")]
+    #[error(
+        "`{0}` is not a node name or instance id: 1 to 255 printable characters without spaces; a node has no `/`"
+    )]
     Id(String),
 }
 

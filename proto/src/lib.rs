@@ -3,7 +3,14 @@
 
 /// Weft's own messages: resources of delta discovery, `Attach`, the hop header.
 pub mod weft {
-    #[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all, clippy::pedantic, clippy::restriction)]
+    #[allow(
+        missing_docs,
+        unreachable_pub,
+        unused_qualifications,
+        clippy::all,
+        clippy::pedantic,
+        clippy::restriction
+    )]
     /// `weft.v1`
     pub mod v1 {
         tonic::include_proto!("weft.v1");
@@ -11,7 +18,14 @@ pub mod weft {
 }
 
 /// Envoy's discovery transport, the delta variant (a wire-compatible subset).
-#[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all, clippy::pedantic, clippy::restriction)]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::pedantic,
+    clippy::restriction
+)]
 pub mod discovery {
     tonic::include_proto!("envoy.service.discovery.v3");
 }

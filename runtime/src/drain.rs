@@ -1,0 +1,1 @@
+//! Drain is a value: tasks hold a watch of it, and whoever stops waits for them.

@@ -1,0 +1,1 @@
+//! What `/ready`, `/metrics` and `/config_dump` say of this sidecar.

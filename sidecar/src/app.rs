@@ -1,0 +1,1 @@
+//! The wrapped application: its environment, its start, its signals, its end.

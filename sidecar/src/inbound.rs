@@ -1,0 +1,1 @@
+//! Calls from other sidecars, and from bare clients, to the application.

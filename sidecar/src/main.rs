@@ -1,0 +1,3 @@
+//! `weft-sidecar`: arguments, configuration, run, exit code.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Calls of the application to other services.

@@ -1,0 +1,1 @@
+//! Starts the parts of a sidecar, in order, and stops them.

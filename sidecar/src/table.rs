@@ -1,0 +1,222 @@
+//! The endpoint table: what this sidecar knows of the services its application dials. The control side
+//! publishes a whole new [`Table`]; data threads keep a pointer each and renew it when the version changes,
+//! so a request takes no lock and counts no shared reference.
+//!
+//! What outlives a table stands in cells ([`EndpointCell`]): one cache line of relaxed atomics an endpoint,
+//! taken over by the new table for endpoints that stay.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, oneshot};
+use weft_model::{
+    endpoint::Endpoint,
+    name::{InstanceKey, ServiceName},
+};
+
+/// First dials waiting for the control plane at once, at most; one more is answered `discovery-timeout`.
+pub const DEMANDS_WAITING_MAX: usize = 1_024;
+/// How long a first dial waits for the control plane.
+pub const DEMAND_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// All that is known at one moment.
+#[derive(Debug, Default)]
+pub struct Table {
+    /// One more a change.
+    pub version: u64,
+    /// Services whose set is closed.
+    pub services: HashMap<ServiceName, Arc<ServiceTable>, foldhash::fast::RandomState>,
+}
+
+/// One service: its endpoints and what is counted of it.
+#[derive(Debug)]
+pub struct ServiceTable {
+    /// Its name.
+    pub name: ServiceName,
+    /// In the order of their keys; critical ones included.
+    pub endpoints: Vec<Arc<TableEndpoint>>,
+    /// Outlives tables.
+    pub cell: Arc<ServiceCell>,
+}
+
+/// One endpoint with its shared words.
+#[derive(Debug)]
+pub struct TableEndpoint {
+    /// What discovery says.
+    pub endpoint: Endpoint,
+    /// Outlives tables while the instance and its address stay.
+    pub cell: Arc<EndpointCell>,
+}
+
+/// The shared words of one endpoint, one cache line, all relaxed.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub struct EndpointCell {
+    /// Requests without a finished response.
+    pub in_flight: AtomicU32,
+    /// Failures in a row.
+    pub failures: AtomicU32,
+    /// Bits of the peak-EWMA, an `f64` in nanoseconds.
+    pub ewma_bits: AtomicU64,
+    /// When it was last updated, in nanoseconds since the process's epoch.
+    pub ewma_at: AtomicU64,
+    /// Not chosen before this time, in nanoseconds since the process's epoch; 0 = never ejected.
+    pub ejected_until: AtomicU64,
+    /// How often it was ejected lately: each time is longer.
+    pub ejections: AtomicU32,
+    /// Bumped when discovery says it turned critical: pending idempotent attempts go elsewhere.
+    pub critical_epoch: AtomicU32,
+}
+
+/// The shared words of one service.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub struct ServiceCell {
+    /// The retry budget's balance (see `weft_model::budget`).
+    pub budget: AtomicU64,
+    /// When it was last dialled, in seconds since the process's epoch; unused names are dropped.
+    pub last_used: AtomicU32,
+    /// Round robin's place.
+    pub round_robin: AtomicU32,
+}
+
+/// What became of a first dial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Demanded {
+    /// The table has the service now.
+    Known,
+    /// The control plane says there is none: `no-route`.
+    NoRoute,
+    /// No answer in time, or too many waiting: `discovery-timeout`.
+    Timeout,
+}
+
+/// A first dial on its way to the discovery client.
+#[derive(Debug)]
+pub struct Demand {
+    /// What was dialled.
+    pub service: ServiceName,
+    /// Where the answer goes.
+    pub reply: oneshot::Sender<Demanded>,
+}
+
+/// The reading side: shared by data threads.
+#[derive(Debug, Clone)]
+pub struct Directory {
+    shared: Arc<Shared>,
+    demands: mpsc::Sender<Demand>,
+}
+
+/// The writing side: owned by the discovery client, or by the static table of a sidecar that runs alone.
+#[derive(Debug)]
+pub struct Publisher {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    version: AtomicU64,
+    table: ArcSwap<Table>,
+}
+
+/// Makes the two sides, and the queue of first dials for the writer.
+pub fn directory() -> (Directory, Publisher, mpsc::Receiver<Demand>) {
+    let shared =
+        Arc::new(Shared { version: AtomicU64::new(0), table: ArcSwap::from_pointee(Table::default()) });
+    let (demands, waiting) = mpsc::channel(DEMANDS_WAITING_MAX);
+    (Directory { shared: shared.clone(), demands }, Publisher { shared }, waiting)
+}
+
+impl Directory {
+    /// To compare with that of the table at hand: one load, no lock.
+    pub fn version(&self) -> u64 {
+        self.shared.version.load(Ordering::Acquire)
+    }
+
+    /// The newest table; for when [`Directory::version`] has changed.
+    pub fn load(&self) -> Arc<Table> {
+        self.shared.table.load_full()
+    }
+
+    /// Asks the control plane for a name that the table lacks; at most [`DEMAND_TIMEOUT`].
+    pub async fn demand(&self, service: ServiceName) -> Demanded {
+        let (reply, answer) = oneshot::channel();
+        if self.demands.try_send(Demand { service, reply }).is_err() {
+            return Demanded::Timeout;
+        }
+        match tokio::time::timeout(DEMAND_TIMEOUT, answer).await {
+            Ok(Ok(demanded)) => demanded,
+            _ => Demanded::Timeout,
+        }
+    }
+}
+
+impl Publisher {
+    /// Replaces one or more services (`None` removes) and publishes the result. Cells of endpoints that stay
+    /// are taken over.
+    pub fn update(&self, changes: impl IntoIterator<Item = (ServiceName, Option<Vec<Endpoint>>)>) {
+        let old = self.shared.table.load_full();
+        let mut services = old.services.clone();
+        for (name, endpoints) in changes {
+            match endpoints {
+                Some(endpoints) => {
+                    let table =
+                        ServiceTable::succeed(services.get(&name).map(Arc::as_ref), name.clone(), endpoints);
+                    services.insert(name, Arc::new(table));
+                }
+                None => {
+                    services.remove(&name);
+                }
+            }
+        }
+        let version = old.version + 1;
+        self.shared.table.store(Arc::new(Table { version, services }));
+        self.shared.version.store(version, Ordering::Release);
+    }
+
+    /// The table that was published last.
+    pub fn current(&self) -> Arc<Table> {
+        self.shared.table.load_full()
+    }
+}
+
+impl ServiceTable {
+    fn succeed(old: Option<&Self>, name: ServiceName, mut endpoints: Vec<Endpoint>) -> Self {
+        endpoints.sort_by(|a, b| a.key.cmp(&b.key));
+        let kept: HashMap<&InstanceKey, &Arc<TableEndpoint>> = old
+            .into_iter()
+            .flat_map(|old| &old.endpoints)
+            .map(|known| (&known.endpoint.key, known))
+            .collect();
+        let endpoints = endpoints
+            .into_iter()
+            .map(|endpoint| {
+                let cell = match kept.get(&endpoint.key) {
+                    Some(known) if known.endpoint == endpoint => return Arc::clone(known),
+                    Some(known) if same_place(&known.endpoint, &endpoint) => {
+                        if known.endpoint.health.is_callable() && !endpoint.health.is_callable() {
+                            known.cell.critical_epoch.fetch_add(1, Ordering::Relaxed);
+                        }
+                        Arc::clone(&known.cell)
+                    }
+                    _ => Arc::default(),
+                };
+                Arc::new(TableEndpoint { endpoint, cell })
+            })
+            .collect();
+        let cell = old.map(|old| Arc::clone(&old.cell)).unwrap_or_default();
+        Self { name, endpoints, cell }
+    }
+}
+
+/// Whether what was learnt about one holds for the other.
+fn same_place(a: &Endpoint, b: &Endpoint) -> bool {
+    a.address == b.address && a.ports == b.ports && a.hop == b.hop
+}
