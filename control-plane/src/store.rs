@@ -7,11 +7,29 @@
 //! - `create_revision` and `mod_revision` 0 mean "absent", and serve as guards.
 //! - A watch delivers whole transactions in order, from a bounded history kept in memory; after a start all
 //!   before is compacted. A watcher that fell behind is told to list again, never left with a hole.
+//!
+//! ```text
+//!  commit, grant, revoke ──▶ backend (memory | sled): draft ──▶ durable ──▶ apply
+//!                                                                           │
+//!  get, range, watch ◀──────────────── visible (state, history, leases) ◀───┘
+//! ```
+
+pub mod memory;
+
+#[cfg(test)]
+mod conformance;
+mod draft;
+mod history;
+mod lease;
+mod state;
+mod visible;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+
+pub use self::memory::MemoryStore;
 
 /// A revision of the whole store: 0 = empty, then one more a transaction.
 pub type Revision = u64;
@@ -22,6 +40,10 @@ pub type LeaseId = u64;
 pub const TXN_OPERATIONS_MAX: usize = 128;
 /// Bytes of keys and values a transaction, at most.
 pub const TXN_BYTES_MAX: usize = 1 << 20;
+/// Lease numbers stay exact as JSON numbers.
+const LEASE_ID_MAX: LeaseId = (1 << 53) - 1;
+/// How long a lease lasts without being kept alive, at most.
+pub const LEASE_TTL_MAX: Duration = Duration::from_hours(24);
 /// Changes kept for watchers that start in the past.
 pub const HISTORY_CHANGES_MAX: usize = 10_000;
 /// How long a change is kept for them.
@@ -173,6 +195,12 @@ pub enum StoreError {
         /// The lease asked for.
         lease: LeaseId,
     },
+    /// A lease with a time that cannot be.
+    #[error("a lease of {ttl:?} is refused: it must last above zero and at most {LEASE_TTL_MAX:?}")]
+    BadLease {
+        /// The time asked for.
+        ttl: Duration,
+    },
     /// Another process has the directory.
     #[error("{path} is in use by another process: stop it, or give another --data-dir")]
     InUse {
@@ -279,4 +307,19 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::NoLease`] when it has ended.
     async fn revoke(&self, lease: LeaseId) -> Result<(), StoreError>;
+}
+
+fn check_ttl(ttl: Duration) -> Result<(), StoreError> {
+    if ttl.is_zero() || ttl > LEASE_TTL_MAX { Err(StoreError::BadLease { ttl }) } else { Ok(()) }
+}
+
+/// A number no lease has. Drawn, not counted, so that whoever still holds an ended lease over a restart does not
+/// keep another's alive.
+fn fresh_lease(taken: impl Fn(LeaseId) -> bool) -> LeaseId {
+    loop {
+        let lease = fastrand::u64(1..=LEASE_ID_MAX);
+        if !taken(lease) {
+            return lease;
+        }
+    }
 }
