@@ -1,0 +1,61 @@
+# Thin: each target is a command or two that you could type. `make test` and `make demo` do all the set-up on a
+# fresh Debian that has a Rust toolchain.
+
+TARGET_DIR      := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+NEXTEST_VERSION := 0.9.143
+DENY_VERSION    := 0.20.2
+# Where tests leave a line when they cannot run here (no root, no Python): shown after each run.
+SKIPPED         := $(TARGET_DIR)/skipped-tests
+# The programs that end-to-end tests start come from the profile that the tests are built with.
+TEST_ENV        := WEFT_BIN_DIR=$(TARGET_DIR)/debug WEFT_SKIPPED=$(SKIPPED)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test soak fmt fmt-check lint deny ratchet static tools interop binaries
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: ## the gateway example, running: requests, a replica killed and replaced (DEMO_SECONDS=20 ends by itself)
+	cargo build --profile demo -p weft -p weft-control-plane -p weft-sidecar -p weft-example-gateway
+	@$(TARGET_DIR)/demo/weft-example-gateway demo --bin-dir $(TARGET_DIR)/demo
+
+test: tools interop binaries ## every test at the size for each run
+	@rm -f $(SKIPPED)
+	$(TEST_ENV) WEFT_TEST_SCALE=ci cargo nextest run --workspace
+	cargo test --quiet --doc --workspace
+	@if [ -s $(SKIPPED) ]; then echo "skipped here:"; sort -u $(SKIPPED); fi
+
+soak: tools interop binaries ## the heavy tests, alone, with the figures of the issue
+	$(TEST_ENV) WEFT_TEST_SCALE=soak cargo nextest run --workspace --profile soak
+
+fmt: ## format the code
+	cargo fmt --all
+
+fmt-check:
+	cargo fmt --all --check
+
+lint: ## clippy, warnings are errors
+	cargo clippy --workspace --all-targets --quiet -- -D warnings
+
+deny: ## licences, sources, doubled and banned crates
+	@cargo deny --version 2>/dev/null | grep -q . || \
+	    cargo install --quiet --locked --debug --no-default-features cargo-deny@$(DENY_VERSION)
+	cargo deny --log-level error check bans licenses sources
+
+ratchet: ## lower tests/tidy-ratchet.json to what the code has reached
+	UPDATE_RATCHET=1 cargo nextest run -p weft-tests --test tidy
+
+static: ## the programs as static binaries, as the Containerfile builds them
+	RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --target $$(rustc -vV | sed -n 's/host: //p') \
+	    -p weft -p weft-control-plane -p weft-sidecar -p weft-example-gateway
+
+binaries:
+	cargo build --workspace --bins
+
+tools:
+	@cargo nextest --version >/dev/null 2>&1 || \
+	    cargo install --quiet --locked --debug cargo-nextest@$(NEXTEST_VERSION)
+
+# Without them their tests are skipped with the reason; where the whole suite is the point (CI), that is a failure.
+interop:
+	@tests/interop/setup.sh || test -z "$$CI"

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Brings the software of others that interop tests run, into target/interop of this checkout and nowhere else:
+#   target/interop/venv   Python with requirements.txt
+#   target/interop/root   Debian packages, unpacked without installing (no daemon is started, no root needed)
+# Idempotent, and quick when all is there. Where something cannot be had it says what, and ends with 1; the tests
+# that need it then report themselves as skipped.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+
+dir=$PWD/target/interop
+venv=$dir/venv
+root=$dir/root
+requirements=tests/interop/requirements.txt
+mkdir -p "$dir"
+exec 9>"$dir/lock"
+flock 9
+failed=0
+
+miss() {
+    echo "interop: $*" >&2
+    failed=1
+}
+
+# `apt-get`, once with fresh lists if the package is not found with those that are there.
+apt_get() {
+    apt-get -qq "$@" >"$dir/apt.log" 2>&1 && return
+    [ "$(id -u)" = 0 ] && apt-get -qq update >>"$dir/apt.log" 2>&1 && apt-get -qq "$@" >>"$dir/apt.log" 2>&1
+}
+
+python_packages() {
+    cmp -s "$requirements" "$venv/requirements.txt" && return
+    if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+        [ "$(id -u)" = 0 ] && DEBIAN_FRONTEND=noninteractive apt_get install -y --no-install-recommends python3-venv
+    fi
+    rm -rf "$venv"
+    python3 -m venv "$venv" >"$dir/pip.log" 2>&1 &&
+        "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$requirements" >>"$dir/pip.log" 2>&1 &&
+        cp "$requirements" "$venv/requirements.txt" && return
+    miss "no Python environment: $(tail -n 1 "$dir/pip.log")"
+}
+
+# debian PACKAGE PROGRAM: the program of a Debian package, unless the system has it.
+debian() {
+    command -v "$2" >/dev/null && return
+    [ -x "$root/usr/bin/$2" ] && return
+    local at
+    at=$(mktemp -d "$dir/apt-XXXXXX")
+    if (cd "$at" && apt_get download "$1" && dpkg-deb -x ./*.deb "$root"); then
+        rm -r "$at"
+    else
+        rm -r "$at"
+        miss "no $2: Debian's $1 does not download: $(tail -n 1 "$dir/apt.log")"
+    fi
+}
+
+python_packages
+debian prometheus prometheus
+debian kubernetes-client kubectl
+exit $failed
