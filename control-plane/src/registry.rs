@@ -11,5 +11,5 @@
 pub mod catalog;
 pub mod handle;
 
-pub use catalog::{Catalog, Check, Instance, Node, Origin, ServiceView};
+pub use catalog::{Catalog, Check, Instance, Node, Origin, ServiceView, TaggedAddress};
 pub use handle::{Lease, Registration, Registry, RegistryError};

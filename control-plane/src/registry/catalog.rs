@@ -84,6 +84,8 @@ pub struct Instance {
     pub weight: u16,
     /// Share of traffic while warning (Consul's `Weights.Warning`).
     pub weight_warning: u16,
+    /// Consul's `TaggedAddresses` (`lan`, `wan`, …), kept and given back.
+    pub tagged_addresses: BTreeMap<String, TaggedAddress>,
     /// Consul's `EnableTagOverride`, kept and given back.
     pub enable_tag_override: bool,
     /// Where it stands; empty = unknown.
@@ -104,6 +106,15 @@ pub struct Instance {
     pub create_revision: Revision,
     /// When it last changed.
     pub modify_revision: Revision,
+}
+
+/// One of Consul's tagged addresses of an instance.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct TaggedAddress {
+    /// IP address or host name.
+    pub address: String,
+    /// 0 where none was given.
+    pub port: u16,
 }
 
 /// One check and what it last said.

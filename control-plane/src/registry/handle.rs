@@ -9,7 +9,7 @@ use weft_model::{
     name::{Id, InstanceKey, ServiceName},
 };
 
-use super::{Catalog, Origin};
+use super::{Catalog, Origin, TaggedAddress};
 use crate::store::{Revision, StoreError};
 
 /// What to register, whoever asks.
@@ -29,6 +29,8 @@ pub struct Registration {
     pub weight: u16,
     /// Share of traffic while warning.
     pub weight_warning: u16,
+    /// Consul's `TaggedAddresses`; empty for an attached instance.
+    pub tagged_addresses: BTreeMap<String, TaggedAddress>,
     /// Consul's `EnableTagOverride`.
     pub enable_tag_override: bool,
     /// Where it stands.
