@@ -189,23 +189,24 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// Starts `weft-test-app` as instance `id` of `service`.
+    /// Starts `weft-test-app` as instance `id` of `service`, with an HTTP check.
     ///
     /// # Errors
     /// When it does not get ready.
     pub async fn start(dir: &Path, control: &ControlPlane, service: &str, id: &str) -> anyhow::Result<Self> {
-        Self::start_with(dir, control, service, id, &[]).await
+        Self::start_checked(dir, control, service, id, &["--check", "http:/health"], &[]).await
     }
 
-    /// The same, with arguments for the application.
+    /// The same, with arguments for the sidecar and for the application.
     ///
     /// # Errors
     /// When it does not get ready.
-    pub async fn start_with(
+    pub async fn start_checked(
         dir: &Path,
         control: &ControlPlane,
         service: &str,
         id: &str,
+        sidecar: &[&str],
         app: &[&str],
     ) -> anyhow::Result<Self> {
         let journal = dir.join(format!("{id}.journal"));
@@ -214,8 +215,9 @@ impl Replica {
         let control_plane = format!("http://{}", control.grpc);
         let program = binary("weft-test-app")?;
         let mut arguments: Vec<&str> = vec!["--control-plane", &control_plane, "--service", service];
-        arguments.extend(["--instance", id, "--check", "http:/health", "--"]);
-        arguments.extend([text(&program)?, "--id", id, "--journal", text(&journal)?]);
+        arguments.extend(["--instance", id]);
+        arguments.extend(sidecar);
+        arguments.extend(["--", text(&program)?, "--id", id, "--journal", text(&journal)?]);
         arguments.extend(["--pid-file", text(&pid_file)?]);
         arguments.extend(app);
         let sidecar = Sidecar::start(dir, id, &arguments).await?;

@@ -1,6 +1,8 @@
 //! What users see when parts of the mesh fail under load: nothing. Real processes, an open-loop load whose
 //! latency counts from the scheduled time.
 
+#![allow(clippy::print_stdout, reason = "the figures are quoted from the output")]
+
 use std::{path::Path, time::Duration};
 
 use anyhow::{Context, ensure};
