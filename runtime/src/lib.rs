@@ -6,4 +6,7 @@ pub mod check;
 pub mod config;
 pub mod drain;
 pub mod listen;
+pub mod metrics;
+pub mod ports;
+pub mod signal;
 pub mod telemetry;
