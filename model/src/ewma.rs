@@ -1,1 +1,73 @@
-//! Peak-EWMA latency: rises at once, decays over time.
+//! The peak-sensitive moving average of an endpoint's response times: it jumps up with a slow answer and
+//! comes down slowly, so one bad answer is believed at once and a recovery has to show itself.
+
+use std::time::Duration;
+
+/// How fast an old peak is forgotten: the time in which its weight falls to 1/e.
+pub const DECAY: Duration = Duration::from_secs(10);
+
+/// The average at one moment. The default is an endpoint of which nothing is known.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct PeakEwma {
+    /// Nanoseconds; 0 = nothing is known.
+    pub nanos: f64,
+    /// When it was last updated, in nanoseconds since any fixed point.
+    pub at: u64,
+}
+
+impl PeakEwma {
+    /// The average after an answer took `rtt`.
+    #[must_use]
+    pub fn observe(self, rtt: Duration, now: u64) -> Self {
+        let rtt = rtt.as_secs_f64() * 1e9;
+        let nanos = if rtt >= self.nanos {
+            rtt
+        } else {
+            let kept = self.kept(now);
+            self.nanos * kept + rtt * (1.0 - kept)
+        };
+        // Zero means unknown, so an answer faster than the clock's grain counts as one nanosecond.
+        Self { nanos: nanos.max(1.0), at: now.max(self.at) }
+    }
+
+    /// The share of the old value that is left.
+    fn kept(self, now: u64) -> f64 {
+        let elapsed = Duration::from_nanos(now.saturating_sub(self.at));
+        (-elapsed.as_secs_f64() / DECAY.as_secs_f64()).exp()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn a_peak_is_believed_at_once_and_forgotten_slowly() {
+        let ewma = PeakEwma::default().observe(Duration::from_millis(1), 0);
+        let peak = ewma.observe(Duration::from_millis(100), MS);
+        assert_eq!(peak.nanos, 100e6);
+        let soon = peak.observe(Duration::from_millis(1), 2 * MS);
+        assert!(soon.nanos > 99e6);
+        let late = peak.observe(Duration::from_millis(1), 60_000 * MS);
+        assert!(late.nanos < 2e6);
+    }
+
+    proptest! {
+        #[test]
+        fn the_average_stays_between_the_fastest_and_the_slowest_answer(
+            answers in prop::collection::vec((1_u64..10_000, 0_u64..5_000), 1..100),
+        ) {
+            let (mut ewma, mut now) = (PeakEwma::default(), 0);
+            for (rtt_us, wait_ms) in &answers {
+                now += wait_ms * MS;
+                ewma = ewma.observe(Duration::from_micros(*rtt_us), now);
+            }
+            let (min, max) = answers.iter().fold((u64::MAX, 0), |(lo, hi), (rtt, _)| (lo.min(*rtt), hi.max(*rtt)));
+            prop_assert!(ewma.nanos >= min as f64 * 1e3 * 0.999 && ewma.nanos <= max as f64 * 1e3 * 1.001);
+        }
+    }
+}
