@@ -15,6 +15,7 @@
 //! ```
 
 pub mod memory;
+pub mod sled;
 
 #[cfg(test)]
 mod conformance;
@@ -29,7 +30,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-pub use self::memory::MemoryStore;
+pub use self::{memory::MemoryStore, sled::SledStore};
 
 /// A revision of the whole store: 0 = empty, then one more a transaction.
 pub type Revision = u64;
@@ -216,6 +217,16 @@ pub enum StoreError {
         found: u32,
         /// The newest number known.
         known: u32,
+    },
+    /// The system refuses to open the directory.
+    #[error(
+        "{path} cannot be opened: {source}; see to its owner, its permissions and the space on its disk, or give another --data-dir"
+    )]
+    Open {
+        /// The directory.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
     },
     /// The files are damaged.
     #[error(

@@ -66,6 +66,17 @@ impl Visible {
         Ok(Box::new(Watcher { visible: Arc::clone(self), prefix: prefix.into(), from, pulse }))
     }
 
+    /// Looks at the state, to draft on it.
+    pub(crate) fn with<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.state.read())
+    }
+
+    /// Makes a durable draft visible.
+    pub(crate) fn apply(&self, draft: Draft) {
+        self.state.write().apply(draft, now());
+        self.pulse.send_modify(|_| ());
+    }
+
     /// Drafts and applies under one lock, for a backend to which nothing can happen in between.
     pub(crate) fn alter<T>(&self, decide: impl FnOnce(&State, &mut Draft) -> T) -> Result<T, StoreError> {
         self.check_open()?;
