@@ -176,7 +176,7 @@ pub enum WatchError {
 }
 
 /// Why the store could not do as asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// Not a key of ours.
     #[error("`{key}` is not a key: it must begin with `/weft/1/` and have at most {} bytes", KEY_LENGTH_MAX)]

@@ -1,7 +1,11 @@
 //! The registry as readers see it: one immutable value a change. Cheap to clone: all that did not change is
 //! shared with the value before.
 
-use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use weft_model::{
     check::CheckSpec,
@@ -48,7 +52,10 @@ pub struct Node {
     pub meta: BTreeMap<String, String>,
     /// Checks of the node itself, by check id; they count for all instances on it.
     pub checks: BTreeMap<String, Check>,
-    /// Instances on it.
+    /// Registered by itself (catalog API, a node's check): it stays when its last instance goes, and is in the
+    /// store. Otherwise it is only implied by the instances on it.
+    pub registered: bool,
+    /// Instances on it, in order.
     pub instances: Vec<InstanceKey>,
     /// When it came.
     pub create_revision: Revision,
@@ -98,8 +105,14 @@ pub struct Instance {
     pub health: Health,
     /// Why it is not passing.
     pub reason: String,
+    /// The id of the check that made it so, its own or its node's; empty while it is passing.
+    pub cause: String,
     /// Since when it is what it is.
     pub since: SystemTime,
+    /// Removed after so long without a lease (attached) or critical by its checks (agent); `None`: never.
+    pub deregister_after: Option<Duration>,
+    /// Of the sidecar that holds it; 0 where none does.
+    pub incarnation: u64,
     /// Its checks by check id, maintenance included as Consul has it (`_service_maintenance:<id>`).
     pub checks: BTreeMap<String, Check>,
     /// When it came.
@@ -134,6 +147,8 @@ pub struct Check {
     pub output: String,
     /// Since when it says so.
     pub since: SystemTime,
+    /// Consul's `DeregisterCriticalServiceAfter`.
+    pub deregister_after: Option<Duration>,
     /// When it came.
     pub create_revision: Revision,
     /// When it last changed.

@@ -41,6 +41,9 @@ pub struct Registration {
     pub origin: Origin,
     /// The checks to make with it (Consul's `Check` and `Checks`).
     pub checks: Vec<CheckRegistration>,
+    /// Whether checks of the same instance that are not among them go (Consul's `replace-existing-checks`);
+    /// by default they stay. An attached instance's checks are its sidecar's, so none are made here.
+    pub replace_checks: bool,
     /// Removed after being critical for so long. `None`: never (Consul's default for agent services);
     /// an attached instance has 60 s.
     pub deregister_after: Option<Duration>,
