@@ -230,7 +230,9 @@ impl FromStr for Restart {
         [Self::Always, Self::OnFailure, Self::Never]
             .into_iter()
             .find(|restart| restart.as_str() == text)
-            .ok_or_else(|| format!("`{}` is not a restart policy: give always, on-failure or never", clip(text)))
+            .ok_or_else(|| {
+                format!("`{}` is not a restart policy: give always, on-failure or never", clip(text))
+            })
     }
 }
 
