@@ -7,7 +7,7 @@ DENY_VERSION    := 0.20.2
 # Where tests leave a line when they cannot run here (no root, no Python): shown after each run.
 SKIPPED         := $(TARGET_DIR)/skipped-tests
 # The programs that end-to-end tests start come from the profile that the tests are built with.
-TEST_ENV        := WEFT_BIN_DIR=$(TARGET_DIR)/debug WEFT_SKIPPED=$(SKIPPED)
+TEST_ENV        := RUST_LIB_BACKTRACE=0 WEFT_BIN_DIR=$(TARGET_DIR)/debug WEFT_SKIPPED=$(SKIPPED)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test soak fmt fmt-check lint deny ratchet static tools interop binaries

@@ -9,7 +9,8 @@ pub mod weft {
         unused_qualifications,
         clippy::all,
         clippy::pedantic,
-        clippy::restriction
+        clippy::restriction,
+        reason = "generated"
     )]
     /// `weft.v1`
     pub mod v1 {
@@ -24,7 +25,8 @@ pub mod weft {
     unused_qualifications,
     clippy::all,
     clippy::pedantic,
-    clippy::restriction
+    clippy::restriction,
+    reason = "generated"
 )]
 pub mod discovery {
     tonic::include_proto!("envoy.service.discovery.v3");
