@@ -226,7 +226,7 @@ pub enum StoreError {
         /// The directory.
         path: String,
         /// What the system said.
-        source: std::io::Error,
+        reason: String,
     },
     /// The files are damaged.
     #[error(

@@ -71,7 +71,10 @@ impl SledStore {
                 committer.run();
                 drop(released);
             })
-            .map_err(|source| StoreError::Open { path: dir.display().to_string(), source })?;
+            .map_err(|error| StoreError::Open {
+                path: dir.display().to_string(),
+                reason: error.to_string(),
+            })?;
         Ok(Arc::new(Self { id, visible, commands, stop, ended, committer: Mutex::new(Some(thread)) }))
     }
 

@@ -54,18 +54,20 @@ impl Directory {
     /// # Errors
     /// [`StoreError::InUse`], or [`StoreError::Open`].
     pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
+        let text = path.display().to_string();
         // Keys and identities of a mesh are nobody else's business.
         let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
         let opened = made.and_then(|()| {
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join("lock"))
         });
-        let file = opened.map_err(|source| StoreError::Open { path: path.display().to_string(), source })?;
+        let file = match opened {
+            Ok(file) => file,
+            Err(error) => return Err(StoreError::Open { path: text, reason: error.to_string() }),
+        };
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Self { path: path.to_owned(), _lock: lock }),
-            Err((_, Errno::EWOULDBLOCK)) => Err(StoreError::InUse { path: path.display().to_string() }),
-            Err((_, errno)) => {
-                Err(StoreError::Open { path: path.display().to_string(), source: errno.into() })
-            }
+            Err((_, Errno::EWOULDBLOCK)) => Err(StoreError::InUse { path: text }),
+            Err((_, errno)) => Err(StoreError::Open { path: text, reason: errno.to_string() }),
         }
     }
 
@@ -89,7 +91,7 @@ impl Directory {
                 self.clear_interrupted_creation()?;
                 return Ok(None);
             }
-            Err(source) => return Err(self.refused(source)),
+            Err(error) => return Err(self.refused(&error)),
         };
         let damaged = |error: serde_json::Error| self.damaged(format!("the file `identity`: {error}"));
         let AnyFormat { format } = serde_json::from_slice(&text).map_err(damaged)?;
@@ -120,7 +122,7 @@ impl Directory {
                 self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")),
             )
         };
-        write().map_err(|source| self.refused(source))
+        write().map_err(|error| self.refused(&error))
     }
 
     /// Makes what sled created durable: its small files, and the names of all.
@@ -137,7 +139,7 @@ impl Directory {
         };
         sync(&self.sled_path())
             .and_then(|()| sync_directory(&self.path))
-            .map_err(|source| self.refused(source))
+            .map_err(|error| self.refused(&error))
     }
 
     /// The witness, made if it is not there.
@@ -157,7 +159,7 @@ impl Directory {
             file.read_exact_at(&mut bytes, 0)?;
             Ok((file, bytes))
         };
-        let (file, bytes) = open().map_err(|source| self.refused(source))?;
+        let (file, bytes) = open().map_err(|error| self.refused(&error))?;
         let acknowledged = unseal(&bytes, "the file `witness`").and_then(|mut reader| reader.u64());
         let acknowledged = acknowledged.map_err(|bad| self.damaged(bad.to_string()))?;
         Ok(Witness { file, acknowledged })
@@ -167,8 +169,8 @@ impl Directory {
         StoreError::Damaged { path: self.path.display().to_string(), reason }
     }
 
-    pub(super) fn refused(&self, source: io::Error) -> StoreError {
-        StoreError::Open { path: self.path.display().to_string(), source }
+    pub(super) fn refused(&self, error: &io::Error) -> StoreError {
+        StoreError::Open { path: self.path.display().to_string(), reason: error.to_string() }
     }
 
     fn clear_interrupted_creation(&self) -> Result<(), StoreError> {
@@ -180,7 +182,7 @@ impl Directory {
         if !self.path.join("witness").exists() || self.witness()?.acknowledged > 0 {
             return Err(self.damaged("it has keys, but the file `identity` is missing".to_owned()));
         }
-        fs::remove_dir_all(sled).map_err(|source| self.refused(source))
+        fs::remove_dir_all(sled).map_err(|error| self.refused(&error))
     }
 }
 

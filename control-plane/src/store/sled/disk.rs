@@ -83,7 +83,7 @@ impl Disk {
         };
         let db = guarded(|| open_sled(&sled_path)).map_err(|fault| fault.on_open(&directory))?;
         directory.sync_sled()?;
-        let file = File::open(sled_path.join("db")).map_err(|source| directory.refused(source))?;
+        let file = File::open(sled_path.join("db")).map_err(|error| directory.refused(&error))?;
         let read = guarded(|| read(&db)).map_err(|fault| fault.on_open(&directory))?;
         let damaged = |reason: String| Err(directory.damaged(reason));
         let Meta { revision, fingerprint, id: id_in_sled } = read.meta;
@@ -317,7 +317,7 @@ impl Fault {
                 directory.refused(source)
             }
             // Without an error number it is sled's own word for a lock that another handle has.
-            Self::Sled(sled::Error::Io(source)) if source.to_string().contains("could not acquire lock") => {
+            Self::Sled(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
                 StoreError::InUse { path: directory.path().display().to_string() }
             }
             fault => directory.damaged(fault.to_string()),
