@@ -1,0 +1,238 @@
+//! The server's end of one stream: what its client subscribes to, what it is believed to hold, and what to
+//! send next. There is no queue: a name is compared with the newest snapshot when the machine is polled.
+//!
+//! ```text
+//!             poll: snapshot differs from belief
+//!   settled ───────────────────────────────────▶ in flight (at most one response a kind)
+//!      ▲                                            │ ACK: belief stands
+//!      └────────────────────────────────────────────┘ NACK: belief of what is refused goes back, and that
+//!                                                     version is not sent again
+//! ```
+//!
+//! The stream is ordered, so a response in flight will be applied by the client *after* whatever the client
+//! wrote before its ACK: a new subscription's `initial_versions` are overlaid with it (see `subscribe`).
+
+mod interest;
+mod subscription;
+
+use std::sync::Arc;
+
+use interest::Change;
+pub use interest::Refusal;
+use subscription::Subscription;
+
+use super::{Digest, Kind, NAMES_MAX, Nack, Request, Response, Snapshot};
+
+/// How a client wants to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Changes and removals.
+    Delta,
+    /// Everything of a kind in each response; what is missing is gone.
+    StateOfTheWorld,
+}
+
+/// The stream must end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ServerError {
+    /// Too many names.
+    #[error("more than {limit} names of one type are subscribed on one stream")]
+    Names {
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// A request of the state-of-the-world variant: names are the whole subscription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorldRequest {
+    /// What it is about.
+    pub kind: Kind,
+    /// All names and patterns wanted from now on.
+    pub names: Vec<Arc<str>>,
+    /// The response that this answers; empty in the first.
+    pub response_nonce: Arc<str>,
+    /// Present when that response was refused, as a whole.
+    pub error: Option<Arc<str>>,
+}
+
+/// What is subscribed of one group, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscriptionView {
+    /// The group's name.
+    pub group: Arc<str>,
+    /// Endpoints that the client holds.
+    pub endpoints: usize,
+    /// Over all that it holds of the group.
+    pub digest: Digest,
+    /// Whether it has acknowledged all that the last poll saw.
+    pub settled: bool,
+    /// What it refuses: name, version, reason.
+    pub refused: Vec<(Arc<str>, Refusal)>,
+}
+
+/// One stream of one client.
+#[derive(Debug)]
+pub struct Server {
+    mode: Mode,
+    stream: u64,
+    sent: u64,
+    endpoints: Subscription,
+    services: Subscription,
+}
+
+impl Server {
+    /// `stream` tells its nonces from those of other streams.
+    pub fn new(mode: Mode, stream: u64) -> Self {
+        Self { mode, stream, sent: 0, endpoints: Subscription::default(), services: Subscription::default() }
+    }
+
+    /// Takes a request of the delta variant.
+    ///
+    /// # Errors
+    /// [`ServerError::Names`] over [`NAMES_MAX`]: the stream is to end.
+    pub fn on_request(&mut self, request: Request) -> Result<(), ServerError> {
+        let subscription = self.subscription_mut(request.kind);
+        subscription.answer(&request.response_nonce, request.error);
+        for name in &request.unsubscribe {
+            subscription.unsubscribe(name);
+        }
+        subscription.subscribe(&request.subscribe, &request.initial_versions);
+        if subscription.names() > NAMES_MAX { Err(ServerError::Names { limit: NAMES_MAX }) } else { Ok(()) }
+    }
+
+    /// Takes a request of the state-of-the-world variant. One that answers an older response is ignored, as
+    /// the protocol wants it.
+    ///
+    /// # Errors
+    /// [`ServerError::Names`] over [`NAMES_MAX`]: the stream is to end.
+    pub fn on_world_request(&mut self, request: &WorldRequest) -> Result<(), ServerError> {
+        let subscription = self.subscription_mut(request.kind);
+        if !subscription.is_current(&request.response_nonce) {
+            return Ok(());
+        }
+        match &request.error {
+            Some(_) => subscription.refuse_world(&request.response_nonce),
+            None => subscription.answer(&request.response_nonce, None),
+        }
+        subscription.replace(&request.names);
+        if subscription.names() > NAMES_MAX { Err(ServerError::Names { limit: NAMES_MAX }) } else { Ok(()) }
+    }
+
+    /// The next response, if there is anything to say and nothing unacknowledged stands before it. Call it
+    /// again until it returns `None`. With `hold_removals`, what the client brought along and is not there
+    /// is kept: a control plane that has just started may not know of it yet.
+    pub fn poll(&mut self, snapshot: &impl Snapshot, hold_removals: bool) -> Option<Response> {
+        Kind::ORDER.into_iter().find_map(|kind| match self.mode {
+            Mode::Delta => self.poll_delta(kind, snapshot, hold_removals),
+            Mode::StateOfTheWorld => self.poll_world(kind, snapshot, hold_removals),
+        })
+    }
+
+    /// Whether the client has acknowledged all that was sent.
+    pub fn is_settled(&self) -> bool {
+        Kind::ORDER.into_iter().all(|kind| !self.subscription(kind).is_in_flight())
+    }
+
+    /// The nonce of the last response of a kind that the client answered; empty before the first.
+    pub fn answered(&self, kind: Kind) -> &str {
+        self.subscription(kind).answered()
+    }
+
+    /// What the client is believed to hold of a group; `None` when it does not subscribe to all of it.
+    pub fn digest(&self, group: &str) -> Option<Digest> {
+        let endpoints = self.endpoints.group(group).filter(|interest| interest.is_whole())?;
+        let service = self.services.group(group)?;
+        Some(endpoints.digest().and(service.digest()))
+    }
+
+    /// How many names are subscribed, over all kinds.
+    pub fn names(&self) -> usize {
+        self.endpoints.names() + self.services.names()
+    }
+
+    /// All that is subscribed, in the order of names.
+    pub fn view(&self) -> Vec<SubscriptionView> {
+        let groups = self.services.groups().chain(self.endpoints.groups());
+        let mut names: Vec<&Arc<str>> = groups.map(|(name, _)| name).collect();
+        names.sort();
+        names.dedup();
+        names.into_iter().map(|group| self.view_of(group)).collect()
+    }
+
+    fn view_of(&self, group: &Arc<str>) -> SubscriptionView {
+        let endpoints = self.endpoints.group(group);
+        let both = [endpoints, self.services.group(group)];
+        let interests = || both.into_iter().flatten();
+        SubscriptionView {
+            group: Arc::clone(group),
+            endpoints: endpoints.map_or(0, |interest| interest.held().count()),
+            digest: interests().fold(Digest::default(), |digest, one| digest.and(one.digest())),
+            settled: self.is_settled(),
+            refused: interests()
+                .flat_map(|interest| interest.refused())
+                .map(|(name, refusal)| (Arc::clone(name), refusal.clone()))
+                .collect(),
+        }
+    }
+
+    fn poll_delta(&mut self, kind: Kind, snapshot: &impl Snapshot, hold: bool) -> Option<Response> {
+        let changes = match kind {
+            Kind::Endpoint => self.endpoints.diff(kind, snapshot, hold, |_| true),
+            // The service closes the set, so it waits until all of its endpoints are on the stream.
+            Kind::Service => {
+                let endpoints = &self.endpoints;
+                let closes = |group: &str| match endpoints.group(group) {
+                    Some(interest) => interest.has_seen(snapshot.group(Kind::Endpoint, group)),
+                    None => true,
+                };
+                self.services.diff(kind, snapshot, hold, closes)
+            }
+        };
+        if changes.is_empty() {
+            return None;
+        }
+        let resources = changes.iter().filter_map(Change::resource).cloned().collect();
+        let removed = changes.iter().filter_map(Change::removed).cloned().collect();
+        let nonce = self.sent(kind, changes);
+        Some(Response { kind, resources, removed, nonce, version: None })
+    }
+
+    fn poll_world(&mut self, kind: Kind, snapshot: &impl Snapshot, hold: bool) -> Option<Response> {
+        let (changes, world) = self.subscription_mut(kind).diff_world(kind, snapshot, hold)?;
+        let nonce = self.sent(kind, changes);
+        let version = Some(Digest::of(world.iter().map(|one| (&*one.name, one.version))));
+        Some(Response { kind, resources: world, removed: Vec::new(), nonce, version })
+    }
+
+    fn sent(&mut self, kind: Kind, changes: Vec<Change>) -> Arc<str> {
+        self.sent += 1;
+        let nonce: Arc<str> = format!("{:x}-{}", self.stream, self.sent).into();
+        self.subscription_mut(kind).sent(Arc::clone(&nonce), changes);
+        nonce
+    }
+
+    const fn subscription(&self, kind: Kind) -> &Subscription {
+        match kind {
+            Kind::Endpoint => &self.endpoints,
+            Kind::Service => &self.services,
+        }
+    }
+
+    const fn subscription_mut(&mut self, kind: Kind) -> &mut Subscription {
+        match kind {
+            Kind::Endpoint => &mut self.endpoints,
+            Kind::Service => &mut self.services,
+        }
+    }
+}
+
+/// The reason in a refusal of a whole response.
+fn reason_of(nack: &Nack, name: &str) -> Option<Arc<str>> {
+    match nack {
+        Nack::Response(reason) => Some(Arc::clone(reason)),
+        Nack::Resources(refused) => {
+            refused.iter().find(|(refused, _)| **refused == *name).map(|(_, reason)| Arc::clone(reason))
+        }
+    }
+}
