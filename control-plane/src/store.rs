@@ -220,7 +220,7 @@ pub enum StoreError {
     },
     /// The system refuses to open the directory.
     #[error(
-        "{path} cannot be opened: {source}; see to its owner, its permissions and the space on its disk, or give another --data-dir"
+        "{path} cannot be opened: {reason}; see to its owner, its permissions and the space on its disk, or give another --data-dir"
     )]
     Open {
         /// The directory.

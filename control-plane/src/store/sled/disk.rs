@@ -314,7 +314,7 @@ impl Fault {
     fn on_open(self, directory: &Directory) -> StoreError {
         match self {
             Self::Sled(sled::Error::Io(source)) if source.raw_os_error().is_some() => {
-                directory.refused(source)
+                directory.refused(&source)
             }
             // Without an error number it is sled's own word for a lock that another handle has.
             Self::Sled(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
