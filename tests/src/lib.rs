@@ -8,6 +8,7 @@
 )]
 
 pub mod http;
+pub mod interop;
 pub mod load;
 pub mod mesh;
 pub mod process;
