@@ -1,13 +1,58 @@
 //! Flags, file and environment of the sidecar, parsed into one validated value. Nothing downstream checks
 //! again.
+//!
+//! ```text
+//!  flags, variables ─clap─┐
+//!                         ├─▶ Settings ─validate─▶ SidecarConfig
+//!  file ────────────serde─┘                └─▶ Faults: all that is wrong
+//! ```
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::HashSet,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use weft_model::{
     check::CheckSpec,
     endpoint::{Endpoint, Protocol},
     name::{Id, Label, ServiceName},
 };
+use weft_runtime::{config::ConfigError, telemetry::LogFormat};
+
+mod faults;
+mod policy;
+mod services;
+mod settings;
+mod surroundings;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+pub use faults::Faults;
+
+/// What `weft-sidecar run` takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RunArgs {
+    /// YAML with any of these settings, named as the flags are (`control_plane:`), and with `services:` and
+    /// `policy:`
+    #[arg(long, env = "WEFT_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: settings::Settings,
+}
+
+/// Why a sidecar has no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file.
+    #[error(transparent)]
+    File(#[from] ConfigError),
+    /// What it and the flags say; every fault has its line.
+    #[error("the configuration is not valid:\n{0}")]
+    Invalid(Faults),
+}
 
 /// All that a sidecar is told.
 #[derive(Debug, Clone)]
@@ -48,10 +93,45 @@ pub struct SidecarConfig {
     pub policy: weft_model::policy::Policy,
     /// The wrapped command, if any.
     pub command: Vec<String>,
-    /// `PORT` is not set by this; the proxy variables are not either with `--no-proxy-env`.
+    /// Whether the command is told to use this sidecar as its HTTP proxy.
     pub proxy_env: bool,
     /// How long a stop waits for requests; 20 s by default.
     pub drain_timeout: Duration,
+    /// How a log line looks.
+    pub log_format: LogFormat,
+    /// What is logged; empty = the default.
+    pub log_filter: String,
+    /// The names of the variables that are set: the command keeps their values.
+    pub variables: HashSet<String>,
+}
+
+impl SidecarConfig {
+    /// From flags, variables and, where they name one, a file.
+    ///
+    /// # Errors
+    /// When the file cannot be read or something is wrong with any setting: all of it at once.
+    pub fn load(args: RunArgs) -> Result<Self, LoadError> {
+        let file = match &args.config {
+            Some(path) => file(path)?,
+            None => settings::Settings::default(),
+        };
+        let around = surroundings::Surroundings::find();
+        validate::validate(args.settings.over(file), &around).map_err(LoadError::Invalid)
+    }
+
+    /// Whether the endpoints come from the file.
+    pub const fn is_alone(&self) -> bool {
+        self.control_plane.is_none()
+    }
+
+    /// What must be known before this sidecar is ready.
+    pub fn names(&self) -> impl Iterator<Item = &ServiceName> {
+        self.upstreams.iter().map(|upstream| &upstream.service).chain(&self.subscribe)
+    }
+}
+
+fn file(path: &Path) -> Result<settings::Settings, ConfigError> {
+    weft_runtime::config::load(path)
 }
 
 /// The instance beside a sidecar.

@@ -1,3 +1,40 @@
 //! `weft-sidecar`: arguments, configuration, run, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use weft_sidecar::{
+    app::exec::{self, ExecArgs},
+    config::RunArgs,
+    run,
+};
+
+/// Small and fast for many short allocations on few threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Carries the calls in and out of one service instance
+#[derive(Debug, Parser)]
+#[command(name = "weft-sidecar", version)]
+enum Cli {
+    /// Run beside an application, or around it with `-- COMMAND`
+    Run(Box<RunArgs>),
+    #[command(name = exec::SUBCOMMAND, hide = true)]
+    ExecWrapped(ExecArgs),
+}
+
+#[allow(clippy::print_stderr, reason = "errors at the start come before logs")]
+fn main() -> ExitCode {
+    let (error, code) = match Cli::parse() {
+        Cli::Run(args) => match run::run(*args) {
+            Ok(code) => return code.into(),
+            Err(error) => (format!("{error:#}"), ExitCode::FAILURE),
+        },
+        Cli::ExecWrapped(args) => {
+            let Err(error) = exec::become_application(&args);
+            (error.to_string(), error.exit_code())
+        }
+    };
+    eprintln!("weft-sidecar: {error}");
+    code
+}

@@ -1,0 +1,205 @@
+//! What can be said to a sidecar, in one list: each setting is a flag, a variable and a field of the file, all
+//! of one name. It must not know what a setting means: [`super::validate`] does. A flag goes before its
+//! variable (clap's doing), both before the file, and the file before the default.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use clap::{Args, builder::BoolishValueParser};
+use serde::Deserialize;
+
+use super::policy::RawPolicy;
+
+/// Every setting as it was written; what was not is `None` or empty.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Settings {
+    /// The control plane's gRPC, as http://HOST:8502; without it the sidecar runs alone, from `services` of
+    /// its file
+    #[arg(long, env = "WEFT_CONTROL_PLANE", value_name = "URL")]
+    pub(super) control_plane: Option<String>,
+    /// The service that the application is an instance of; without it only outbound calls are carried
+    #[arg(long, env = "WEFT_SERVICE", value_name = "NAME")]
+    pub(super) service: Option<String>,
+    /// Name of the instance, unique a node [default: <service>-<host name>, with the port of --app if given]
+    #[arg(long, env = "WEFT_INSTANCE", value_name = "ID")]
+    pub(super) instance: Option<String>,
+    /// Namespace of the service, and of host names without one [default: default]
+    #[arg(long, env = "WEFT_NAMESPACE", value_name = "NS")]
+    pub(super) namespace: Option<String>,
+    /// Name of the machine [default: its host name]
+    #[arg(long, env = "WEFT_NODE", value_name = "NAME")]
+    pub(super) node: Option<String>,
+    /// Where the application listens; with a command and without this flag, a free port is given to it as PORT
+    #[arg(long, env = "WEFT_APP", value_name = "IP:PORT")]
+    pub(super) app: Option<String>,
+    /// What the application speaks: auto, http, http2, grpc, tcp [default: auto]
+    #[arg(long, env = "WEFT_PROTOCOL", value_name = "P")]
+    pub(super) protocol: Option<String>,
+    /// How its health is found out: http:/path, tcp or grpc [default: tcp]
+    #[arg(long, env = "WEFT_CHECK", value_name = "CHECK")]
+    pub(super) check: Option<String>,
+    /// Between the starts of two checks [default: 2s]
+    #[arg(long, env = "WEFT_CHECK_INTERVAL", value_name = "TIME")]
+    pub(super) check_interval: Option<String>,
+    /// A check that takes longer has failed [default: 1s]
+    #[arg(long, env = "WEFT_CHECK_TIMEOUT", value_name = "TIME")]
+    pub(super) check_timeout: Option<String>,
+    /// Failures in a row until the instance is critical [default: 2]
+    #[arg(long, env = "WEFT_CHECK_FAILURES", value_name = "N")]
+    pub(super) check_failures: Option<u32>,
+    /// Tags of the instance
+    #[arg(long = "tag", env = "WEFT_TAG", value_name = "TAG", value_delimiter = ',')]
+    pub(super) tags: Vec<String>,
+    /// Its share of the traffic [default: 1]
+    #[arg(long, env = "WEFT_WEIGHT", value_name = "N")]
+    pub(super) weight: Option<u16>,
+    /// Where it stands
+    #[arg(long, env = "WEFT_ZONE", value_name = "ZONE")]
+    pub(super) zone: Option<String>,
+    /// Where the application's calls come in [default: 127.0.0.1:4140]
+    #[arg(long, env = "WEFT_OUTBOUND", value_name = "IP:PORT")]
+    pub(super) outbound: Option<String>,
+    /// Where other sidecars' calls come in [default: 127.0.0.1:4143]
+    #[arg(long, env = "WEFT_INBOUND", value_name = "IP:PORT")]
+    pub(super) inbound: Option<String>,
+    /// What others are told to dial [default: the inbound address; if that is 0.0.0.0, the one used towards
+    /// the control plane]
+    #[arg(long, env = "WEFT_ADVERTISE", value_name = "IP:PORT")]
+    pub(super) advertise: Option<String>,
+    /// /live, /ready, /metrics and /config_dump [default: 127.0.0.1:4191]
+    #[arg(long, env = "WEFT_ADMIN", value_name = "IP:PORT")]
+    pub(super) admin: Option<String>,
+    /// For the snapshot and ports.json [default: a folder by instance under the user's state directory]
+    #[arg(long, env = "WEFT_DATA_DIR", value_name = "DIR")]
+    pub(super) data_dir: Option<PathBuf>,
+    /// Listen beyond loopback, where the network itself is closed
+    #[arg(long, env = "WEFT_INSECURE_LISTEN", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = BoolishValueParser::new(), value_name = "BOOL")]
+    pub(super) insecure_listen: Option<bool>,
+    /// A fixed local port to a service, for anything that speaks TCP: NAME=PORT or NAME=IP:PORT, 0 = any
+    #[arg(long = "upstream", env = "WEFT_UPSTREAM", value_name = "NAME=PORT", value_delimiter = ',')]
+    #[serde(skip)]
+    pub(super) upstream_flags: Vec<String>,
+    #[arg(skip)]
+    pub(super) upstreams: BTreeMap<String, RawUpstream>,
+    /// Services to know from the start, beside the upstreams
+    #[arg(long, env = "WEFT_SUBSCRIBE", value_name = "NAME", value_delimiter = ',')]
+    pub(super) subscribe: Vec<String>,
+    /// Absolute URIs outside the mesh: allow or registered [default: allow]
+    #[arg(long, env = "WEFT_EGRESS", value_name = "WHAT")]
+    pub(super) egress: Option<String>,
+    /// Threads that carry data [default: 1]
+    #[arg(long, env = "WEFT_THREADS", value_name = "N")]
+    pub(super) threads: Option<usize>,
+    /// Access records: stdout, off, or a file [default: stdout]
+    #[arg(long, env = "WEFT_ACCESS_LOG", value_name = "WHERE")]
+    pub(super) access_log: Option<String>,
+    /// Logs: text or json [default: text]
+    #[arg(long, env = "WEFT_LOG_FORMAT", value_name = "FORMAT")]
+    pub(super) log_format: Option<String>,
+    /// What is logged, as `info` or `weft_sidecar=debug,info` [default: info]
+    #[arg(long, env = "WEFT_LOG", value_name = "FILTER")]
+    pub(super) log: Option<String>,
+    /// How long a stop waits for requests [default: 20s]
+    #[arg(long, env = "WEFT_DRAIN_TIMEOUT", value_name = "TIME")]
+    pub(super) drain_timeout: Option<String>,
+    /// Leave http_proxy, HTTP_PROXY and no_proxy out of the command's environment
+    #[arg(long, env = "WEFT_NO_PROXY_ENV", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = BoolishValueParser::new(), value_name = "BOOL")]
+    pub(super) no_proxy_env: Option<bool>,
+    /// The application to start when the sidecar is ready; `$PORT` in it is replaced
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(super) command: Vec<String>,
+    #[arg(skip)]
+    pub(super) services: BTreeMap<String, Vec<RawEndpoint>>,
+    #[arg(skip)]
+    pub(super) policy: RawPolicy,
+}
+
+/// An upstream in the file: `orders: 9001`, `orders: 127.0.0.1:9001`, or with more to say.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged, expecting = "give a port, IP:PORT, or a mapping of port, port_name and protocol")]
+pub(super) enum RawUpstream {
+    Port(u16),
+    Address(String),
+    Full(RawUpstreamFields),
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawUpstreamFields {
+    pub(super) port: u16,
+    #[serde(default)]
+    pub(super) port_name: String,
+    pub(super) protocol: Option<String>,
+}
+
+/// One endpoint of a service in the file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawEndpoint {
+    pub(super) address: String,
+    pub(super) port: u16,
+    pub(super) protocol: Option<String>,
+    pub(super) id: Option<String>,
+    pub(super) weight: Option<u16>,
+    #[serde(default)]
+    pub(super) zone: String,
+    pub(super) sidecar: Option<String>,
+}
+
+impl Settings {
+    /// Each setting from `self`, or, where that says nothing, from the file.
+    pub(super) fn over(self, file: Self) -> Self {
+        let (said, file) = (self.without_empty_texts(), file.without_empty_texts());
+        macro_rules! first {
+            ($($option:ident)* ; $($list:ident)*) => {
+                Self {
+                    $($option: said.$option.or(file.$option),)*
+                    $($list: if said.$list.is_empty() { file.$list } else { said.$list },)*
+                    upstream_flags: said.upstream_flags,
+                    policy: file.policy,
+                }
+            };
+        }
+        first!(
+            control_plane service instance namespace node app protocol check check_interval check_timeout
+            check_failures weight zone outbound inbound advertise admin data_dir insecure_listen egress threads
+            access_log log_format log drain_timeout no_proxy_env;
+            tags subscribe command upstreams services
+        )
+    }
+
+    /// An empty variable is what deployments write for "not set".
+    fn without_empty_texts(mut self) -> Self {
+        for text in [
+            &mut self.control_plane,
+            &mut self.service,
+            &mut self.instance,
+            &mut self.namespace,
+            &mut self.node,
+            &mut self.app,
+            &mut self.protocol,
+            &mut self.check,
+            &mut self.check_interval,
+            &mut self.check_timeout,
+            &mut self.zone,
+            &mut self.outbound,
+            &mut self.inbound,
+            &mut self.advertise,
+            &mut self.admin,
+            &mut self.egress,
+            &mut self.access_log,
+            &mut self.log_format,
+            &mut self.log,
+            &mut self.drain_timeout,
+        ] {
+            text.take_if(|text| text.trim().is_empty());
+        }
+        for list in [&mut self.tags, &mut self.subscribe, &mut self.upstream_flags] {
+            list.retain(|text| !text.trim().is_empty());
+        }
+        self.data_dir.take_if(|dir| dir.as_os_str().is_empty());
+        self
+    }
+}
