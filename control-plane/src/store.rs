@@ -16,6 +16,7 @@
 
 pub mod memory;
 pub mod sled;
+pub mod transfer;
 
 #[cfg(test)]
 mod conformance;
