@@ -27,12 +27,21 @@ fn message(source: &Source, open: usize) -> Option<(usize, &str)> {
     while let Some(quote) = arguments.get(at..)?.find('"').map(|found| at + found) {
         let end = quote + 1 + arguments.get(quote + 1..)?.find('"')?;
         let before = arguments.get(..quote)?.trim_end();
-        if before.ends_with([',', '(']) {
+        if before.ends_with([',', '(']) && depth(before) == 1 {
             return Some((open + quote, source.text.get(open + quote + 1..open + end)?));
         }
         at = end + 1;
     }
     None
+}
+
+/// How many brackets are open at the end of `code`.
+fn depth(code: &str) -> usize {
+    code.bytes().fold(0, |depth, byte| match byte {
+        b'(' | b'[' | b'{' => depth + 1,
+        b')' | b']' | b'}' => depth - 1,
+        _ => depth,
+    })
 }
 
 fn fault(text: &str) -> Option<&'static str> {
@@ -54,7 +63,7 @@ mod tests {
 
     #[test]
     fn messages_are_judged() {
-        let text = r#"fn f() { info!(address = %a, "listening"); warn!("Bad"); error!(%e, "bad."); debug!("a {b}"); }"#;
+        let text = r#"fn f() { info!(address = %a, "listening"); warn!("Bad"); error!(%e, "bad."); debug!("a {b}"); warn!(e = f("{e:#}"), "fine"); }"#;
         let mut found = Vec::new();
         check(&Source::new("a/src/b.rs".to_owned(), text.to_owned()), &mut found);
         assert_eq!(found.len(), 3, "{found:?}");
