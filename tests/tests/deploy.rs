@@ -34,10 +34,10 @@ fn texts<'a>(value: &'a Value, field: &str) -> Vec<&'a str> {
 /// Names and numbers of a container's ports.
 fn ports(container: &Value) -> BTreeSet<String> {
     let ports = container["ports"].as_array().into_iter().flatten();
-    ports.flat_map(|port| [port["name"].clone(), port["containerPort"].clone()]).map(bare).collect()
+    ports.flat_map(|port| [bare(&port["name"]), bare(&port["containerPort"])]).collect()
 }
 
-fn bare(value: Value) -> String {
+fn bare(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
@@ -89,7 +89,7 @@ fn every_port_that_is_named_is_one_of_a_container() -> anyhow::Result<()> {
         let ports = ports(container);
         for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
             let Some(port) = container.pointer(&format!("/{probe}/httpGet/port")) else { continue };
-            ensure!(ports.contains(&bare(port.clone())), "{probe} of {container}: no port {port}");
+            ensure!(ports.contains(&bare(port)), "{probe} of {container}: no port {port}");
         }
         for argument in texts(container, "args") {
             let listens = ["--http=0.", "--grpc=0.", "--inbound=0.", "--admin=0.", "--advertise="];
@@ -111,11 +111,7 @@ fn every_port_that_is_named_is_one_of_a_container() -> anyhow::Result<()> {
                 .map(|port| &port["port"]),
         );
         for port in named {
-            ensure!(
-                all.contains(&bare(port.clone())),
-                "{}: no container has port {port}",
-                document["metadata"]
-            );
+            ensure!(all.contains(&bare(port)), "{}: no container has port {port}", document["metadata"]);
         }
     }
     Ok(())
