@@ -2,8 +2,12 @@
 
 use std::path::PathBuf;
 
-const FILES: [&str; 3] =
-    ["envoy/service/discovery/v3/discovery.proto", "weft/v1/attach.proto", "weft/v1/mesh.proto"];
+const FILES: [&str; 4] = [
+    "envoy/service/discovery/v3/discovery.proto",
+    "weft/v1/attach.proto",
+    "weft/v1/mesh.proto",
+    "weft/v1/snapshot.proto",
+];
 
 #[expect(clippy::disallowed_methods, reason = "OUT_DIR is cargo's word to build scripts")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -37,5 +37,8 @@ pub const ENDPOINT_TYPE_URL: &str = "type.googleapis.com/weft.v1.Endpoint";
 /// Type URL of [`weft::v1::Service`].
 pub const SERVICE_TYPE_URL: &str = "type.googleapis.com/weft.v1.Service";
 
+/// Type URL of [`weft::v1::Refusals`] in the details of a NACK.
+pub const REFUSALS_TYPE_URL: &str = "type.googleapis.com/weft.v1.Refusals";
+
 /// The compiled descriptors of all files, for gRPC server reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/weft.bin"));
