@@ -117,7 +117,7 @@ impl Session {
             Err(end) => end,
         };
         // A client that does not read has no use for the reason.
-        drop(match end {
+        let _ = match end {
             End::Refused(reason) => {
                 tracing::warn!(reason, "sidecar refused");
                 self.reply(Reply::Refused(proto::Refused { reason }))
@@ -127,7 +127,7 @@ impl Session {
                 self.replies.try_send(Err(status)).map_err(drop)
             }
             End::Silent => Ok(()),
-        });
+        };
     }
 
     async fn hello(&mut self) -> Result<Attached, End> {
