@@ -62,7 +62,7 @@ pub struct Api {
 /// The whole API as one service.
 pub fn router(api: Arc<Api>) -> Router {
     let (router, document) = routes::all().into_parts();
-    guard::wrap(router, &api, document).with_state(api)
+    guard::wrap(router, &api, &document).with_state(api)
 }
 
 /// The OpenAPI document of the API, as it is served.

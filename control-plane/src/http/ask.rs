@@ -8,8 +8,7 @@ use http::request::Parts;
 use weft_model::name::{DEFAULT_NAMESPACE, Id, Label};
 
 use super::{
-    Api,
-    duration,
+    Api, duration,
     error::ApiError,
     limits::{WAIT_DEFAULT, WAIT_JITTER_PARTS, WAIT_MAX},
 };
@@ -55,7 +54,10 @@ impl Ask {
 
     /// All values of a repeatable parameter, but empty ones.
     pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.params.iter().filter(move |(key, value)| key == name && !value.is_empty()).map(|(_, v)| v.as_str())
+        self.params
+            .iter()
+            .filter(move |(key, value)| key == name && !value.is_empty())
+            .map(|(_, v)| v.as_str())
     }
 
     /// A parameter that holds a number.

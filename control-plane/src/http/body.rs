@@ -52,7 +52,8 @@ fn fold(value: Value) -> Value {
                 .filter(|(_, value)| !value.is_null())
                 .map(|(name, value)| {
                     let name = fold_name(&name);
-                    let value = if FREE.contains(&name.as_str()) { fold_tagged(&name, value) } else { fold(value) };
+                    let value =
+                        if FREE.contains(&name.as_str()) { fold_tagged(&name, value) } else { fold(value) };
                     (name, value)
                 })
                 .collect::<Map<_, _>>(),

@@ -45,7 +45,8 @@ pub(crate) async fn register(
     let known = catalog.nodes.get(&node);
     let address = if address.is_empty() { known.map(|node| node.address.clone()) } else { Some(address) };
     let address = address.ok_or_else(|| ApiError::bad("Must provide address: the node is not there yet"))?;
-    let service_id = service.as_ref().map(|service| if service.id.is_empty() { &service.service } else { &service.id });
+    let service_id =
+        service.as_ref().map(|service| if service.id.is_empty() { &service.service } else { &service.id });
     let (own, of_node) = split_checks(check.into_iter().chain(checks), service_id.map_or("", |id| id))?;
     let registration = service
         .as_ref()
@@ -107,7 +108,8 @@ pub(crate) async fn services(
     let view = |catalog: &Catalog| {
         let own = catalog.services.values().filter(|service| service.name.namespace == ask.namespace);
         own.filter_map(|service| {
-            let mut on = service.instances.iter().filter(|instance| meta.matches(catalog, instance)).peekable();
+            let mut on =
+                service.instances.iter().filter(|instance| meta.matches(catalog, instance)).peekable();
             on.peek()?;
             let tags = on.flat_map(|instance| instance.tags.iter().cloned()).collect();
             Some((service.name.name.to_string(), tags))
@@ -209,8 +211,7 @@ impl<'a> NodeMeta<'a> {
     }
 
     fn matches(&self, catalog: &Catalog, instance: &Instance) -> bool {
-        self.0.is_empty()
-            || catalog.nodes.get(&instance.key.node).is_some_and(|node| self.matches_node(node))
+        self.0.is_empty() || catalog.nodes.get(&instance.key.node).is_some_and(|node| self.matches_node(node))
     }
 
     fn matches_node(&self, node: &Node) -> bool {

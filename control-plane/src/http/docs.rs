@@ -7,8 +7,8 @@ use axum::{Router, handler::Handler, routing::MethodFilter};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        Components, ComponentsBuilder, ContentBuilder, HttpMethod, InfoBuilder, OpenApi, OpenApiBuilder, PathItem,
-        Paths, Ref, RefOr, ResponseBuilder, Schema,
+        Components, ComponentsBuilder, ContentBuilder, HttpMethod, InfoBuilder, OpenApi, OpenApiBuilder,
+        PathItem, Paths, Ref, RefOr, ResponseBuilder, Schema,
         path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn},
         request_body::RequestBodyBuilder,
         schema::{ObjectBuilder, Type},
@@ -82,9 +82,12 @@ impl Route {
 
     /// With a body, described in words: the shape is Consul's own.
     pub(crate) fn body(mut self, content_type: &str, description: &str) -> Self {
-        let content = ContentBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::Object).build()));
-        let body =
-            RequestBodyBuilder::new().description(Some(description)).content(content_type, content.build()).build();
+        let content =
+            ContentBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::Object).build()));
+        let body = RequestBodyBuilder::new()
+            .description(Some(description))
+            .content(content_type, content.build())
+            .build();
         self.operation = self.operation.request_body(Some(body));
         self
     }
@@ -141,9 +144,9 @@ impl Routes {
         let documented = path.replace("{*", "{");
         let mut paths = self.paths;
         add_operation(&mut paths, documented, http_method, operation.build());
-        let components = schemas.into_iter().fold(self.components, |components, (name, schema)| {
-            components.schema(name, schema)
-        });
+        let components = schemas
+            .into_iter()
+            .fold(self.components, |components, (name, schema)| components.schema(name, schema));
         Self { router, paths, components }
     }
 
@@ -201,5 +204,7 @@ fn parameter(name: &str, description: &str, place: ParameterIn) -> Parameter {
 }
 
 fn path_parameters(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(|name| name.trim_start_matches('*'))
+    path.split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+        .map(|name| name.trim_start_matches('*'))
 }

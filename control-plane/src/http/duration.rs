@@ -27,9 +27,8 @@ pub(crate) fn parse(text: &str) -> Option<Duration> {
     while !rest.is_empty() {
         let end = rest.find(|c: char| !(c.is_ascii_digit() || c == '.'))?;
         let (number, tail) = rest.split_at(end);
-        let (unit, nanos) = UNITS
-            .iter()
-            .find(|(unit, _)| tail.strip_prefix(unit).is_some_and(begins_with_number_or_ends))?;
+        let (unit, nanos) =
+            UNITS.iter().find(|(unit, _)| tail.strip_prefix(unit).is_some_and(begins_with_number_or_ends))?;
         total = total.checked_add(scaled(number, *nanos)?)?;
         if total > DURATION_MAX {
             return None;

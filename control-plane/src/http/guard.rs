@@ -20,7 +20,7 @@ use super::{Api, error::ApiError, limits::REQUEST_TIME_MAX, weft::Document};
 const NO_ROUTE: &str = "none";
 
 /// Puts the layers and fallbacks around the routes.
-pub(crate) fn wrap(router: Router<Arc<Api>>, api: &Arc<Api>, document: OpenApi) -> Router<Arc<Api>> {
+pub(crate) fn wrap(router: Router<Arc<Api>>, api: &Arc<Api>, document: &OpenApi) -> Router<Arc<Api>> {
     let panics = api.metrics.clone();
     let layers = ServiceBuilder::new()
         .layer(from_fn_with_state(Arc::clone(api), count))
@@ -29,7 +29,7 @@ pub(crate) fn wrap(router: Router<Arc<Api>>, api: &Arc<Api>, document: OpenApi) 
             panicked(what.as_ref())
         }))
         .layer(from_fn(limit_time))
-        .layer(Extension(Document::new(&document)));
+        .layer(Extension(Document::new(document)));
     router.fallback(no_route).method_not_allowed_fallback(no_method).layer(layers)
 }
 
@@ -73,7 +73,8 @@ fn blocks(request: &Request) -> bool {
 }
 
 fn panicked(what: &(dyn Any + Send)) -> Response {
-    let text = what.downcast_ref::<String>().map(String::as_str).or_else(|| what.downcast_ref::<&str>().copied());
+    let text =
+        what.downcast_ref::<String>().map(String::as_str).or_else(|| what.downcast_ref::<&str>().copied());
     tracing::error!(reason = text.unwrap_or("unknown"), "a handler panicked");
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain; charset=utf-8"));

@@ -47,8 +47,7 @@ pub(crate) async fn checks(
         return blocking::read(&api, &ask, |_| 0, |_| Vec::new()).await;
     };
     let select = Select::of(&ask);
-    let view =
-        |catalog: &Catalog| select.instances(catalog, &name).flat_map(view::instance_checks).collect();
+    let view = |catalog: &Catalog| select.instances(catalog, &name).flat_map(view::instance_checks).collect();
     blocking::read(&api, &ask, |catalog| changed(catalog, &name), view).await
 }
 
@@ -84,7 +83,8 @@ fn node_and_services(catalog: &Catalog, name: &Id, ask: &Ask) -> Vec<HealthCheck
     let mut checks = view::node_checks(node);
     let own = view::instances_on(catalog, node);
     checks.extend(
-        own.filter(|instance| instance.key.service.namespace == ask.namespace).flat_map(view::instance_checks),
+        own.filter(|instance| instance.key.service.namespace == ask.namespace)
+            .flat_map(view::instance_checks),
     );
     checks
 }

@@ -42,7 +42,10 @@ impl StoreKey {
         let root = format!("{KEY_PREFIX}kv/{namespace}/");
         let text = format!("{root}{key}");
         if text.len() > KEY_LENGTH_MAX {
-            return Err(ApiError::bad(format!("Invalid key: longer than {} bytes", KEY_LENGTH_MAX - root.len())));
+            return Err(ApiError::bad(format!(
+                "Invalid key: longer than {} bytes",
+                KEY_LENGTH_MAX - root.len()
+            )));
         }
         Ok(Self { root: root.len(), text })
     }
@@ -61,7 +64,10 @@ impl StoreKey {
 fn requested(ask: &Ask, path: Option<Path<String>>) -> Result<StoreKey, ApiError> {
     for field in SESSION_PARAMETERS {
         if ask.has(field) {
-            return Err(ApiError::Unsupported { field, remedy: "sessions and locks are not there yet, use cas" });
+            return Err(ApiError::Unsupported {
+                field,
+                remedy: "sessions and locks are not there yet, use cas",
+            });
         }
     }
     StoreKey::new(&ask.namespace, &path.map(|Path(key)| key).unwrap_or_default())

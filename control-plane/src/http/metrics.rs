@@ -56,7 +56,11 @@ impl Metrics {
         };
         let http = registry.sub_registry_with_prefix("weft_http");
         http.register("requests", "Answered requests", metrics.requests.clone());
-        http.register("request_seconds", "Time to answer requests that do not block", metrics.seconds.clone());
+        http.register(
+            "request_seconds",
+            "Time to answer requests that do not block",
+            metrics.seconds.clone(),
+        );
         http.register("blocking_queries", "Blocking queries that wait now", metrics.blocking.clone());
         http.register("panics", "Handlers that panicked: a bug", metrics.panics.clone());
         http.register("connections", "Open connections", metrics.connections.clone());

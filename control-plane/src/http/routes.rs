@@ -73,7 +73,10 @@ fn agent_services(routes: Routes) -> Routes {
 
 fn agent_checks(routes: Routes) -> Routes {
     let report = |path, summary| {
-        Route::put(path, summary).query(&[("note", "kept as the output")]).empty().status("404", UNKNOWN_CHECK)
+        Route::put(path, summary)
+            .query(&[("note", "kept as the output")])
+            .empty()
+            .status("404", UNKNOWN_CHECK)
     };
     routes
         .add(
@@ -85,7 +88,9 @@ fn agent_checks(routes: Routes) -> Routes {
             agent::check::register,
         )
         .add(
-            Route::put("/v1/agent/check/deregister/{*id}", "Remove a check").empty().status("404", UNKNOWN_CHECK),
+            Route::put("/v1/agent/check/deregister/{*id}", "Remove a check")
+                .empty()
+                .status("404", UNKNOWN_CHECK),
             agent::check::deregister,
         )
         .add(report("/v1/agent/check/pass/{*id}", "A TTL check is passing"), agent::check::pass)
@@ -114,7 +119,8 @@ fn agent_info(routes: Routes) -> Routes {
             agent::info::own,
         )
         .add(
-            Route::get("/v1/agent/members", "The control plane and all nodes").json::<Vec<agent::info::Member>>(),
+            Route::get("/v1/agent/members", "The control plane and all nodes")
+                .json::<Vec<agent::info::Member>>(),
             agent::info::members,
         )
         .add(
@@ -175,7 +181,10 @@ fn catalog_routes(routes: Routes) -> Routes {
             catalog::service,
         )
         .add(
-            Route::get("/v1/catalog/nodes", "All nodes").query(&[NODE_META]).blocking().json::<Vec<NodeView>>(),
+            Route::get("/v1/catalog/nodes", "All nodes")
+                .query(&[NODE_META])
+                .blocking()
+                .json::<Vec<NodeView>>(),
             catalog::nodes,
         )
         .add(
@@ -185,7 +194,10 @@ fn catalog_routes(routes: Routes) -> Routes {
                 .json::<NodeServices>(),
             catalog::node,
         )
-        .add(Route::get("/v1/catalog/datacenters", "There is one").json::<Vec<String>>(), catalog::datacenters)
+        .add(
+            Route::get("/v1/catalog/datacenters", "There is one").json::<Vec<String>>(),
+            catalog::datacenters,
+        )
 }
 
 fn health_routes(routes: Routes) -> Routes {
@@ -264,14 +276,21 @@ fn weft_routes(routes: Routes) -> Routes {
             weft::sidecars,
         )
         .add(
-            Route::get("/v1/weft/services", "All services of all namespaces").json::<Vec<weft::ServiceSummary>>(),
+            Route::get("/v1/weft/services", "All services of all namespaces")
+                .json::<Vec<weft::ServiceSummary>>(),
             weft::services,
         )
         .add(
-            Route::get("/v1/weft/endpoints/{service}", "Endpoints of a service, `orders` or `orders.default`")
-                .json::<weft::Endpoints>()
-                .status("404", "no such service, as `{\"error\": …}`"),
+            Route::get(
+                "/v1/weft/endpoints/{service}",
+                "Endpoints of a service, `orders` or `orders.default`",
+            )
+            .json::<weft::Endpoints>()
+            .status("404", "no such service, as `{\"error\": …}`"),
             weft::endpoints,
         )
-        .add(Route::get("/v1/weft/openapi.json", "This document").json::<BTreeMap<String, String>>(), weft::openapi)
+        .add(
+            Route::get("/v1/weft/openapi.json", "This document").json::<BTreeMap<String, String>>(),
+            weft::openapi,
+        )
 }

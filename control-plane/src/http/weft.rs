@@ -219,7 +219,11 @@ fn endpoint(instance: &Instance) -> EndpointView {
         id: instance.key.id.to_string(),
         address: instance.address.clone(),
         ports: ports
-            .map(|port| PortView { name: port.name.clone(), protocol: port.protocol.as_str(), port: port.port })
+            .map(|port| PortView {
+                name: port.name.clone(),
+                protocol: port.protocol.as_str(),
+                port: port.port,
+            })
             .collect(),
         health: instance.health.as_str(),
         reason: instance.reason.clone(),

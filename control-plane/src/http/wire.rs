@@ -52,7 +52,8 @@ fn check_meta(what: &str, meta: &BTreeMap<String, String>) -> Result<(), ApiErro
         return refuse(format!("cannot contain more than {META_PAIRS_MAX} key/value pairs"));
     }
     for (key, value) in meta {
-        let shape = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        let shape =
+            !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         if !shape {
             return refuse(format!("key {key:?} is invalid: only A-Z, a-z, 0-9, _ and - are allowed"));
         }

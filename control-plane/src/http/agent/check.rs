@@ -25,7 +25,11 @@ use super::{
 };
 
 /// Adds a check to the node, or to the service `ServiceID` on it.
-pub(crate) async fn register(State(api): State<Arc<Api>>, ask: Ask, body: Body) -> Result<Response, ApiError> {
+pub(crate) async fn register(
+    State(api): State<Arc<Api>>,
+    ask: Ask,
+    body: Body,
+) -> Result<Response, ApiError> {
     let definition: CheckDefinition = body::json(body).await?;
     if definition.name.is_empty() {
         return Err(ApiError::bad("Missing check name"));

@@ -17,12 +17,12 @@ use super::{
         reply::{Reply, done},
         wire::{
             service::{Registrar, ServiceDefinition},
-            view::{self, AgentService, MAINTENANCE_PREFIX},
+            view::{self, AgentService},
         },
     },
     instance, known_instance, own_instances,
 };
-use crate::registry::{Check, Instance, Origin, handle::CheckRegistration};
+use crate::registry::Origin;
 
 /// Consul's reason for a maintenance that names none.
 const MAINTENANCE_REASON: &str =
@@ -30,7 +30,11 @@ const MAINTENANCE_REASON: &str =
 
 /// Registers or replaces a service. Checks that are there and not named stay, unless
 /// `replace-existing-checks` says otherwise, as in Consul.
-pub(crate) async fn register(State(api): State<Arc<Api>>, ask: Ask, body: Body) -> Result<Response, ApiError> {
+pub(crate) async fn register(
+    State(api): State<Arc<Api>>,
+    ask: Ask,
+    body: Body,
+) -> Result<Response, ApiError> {
     let definition: ServiceDefinition = body::json(body).await?;
     let catalog = api.registry.catalog();
     let id = if definition.id.is_empty() { &definition.name } else { &definition.id };
@@ -43,10 +47,7 @@ pub(crate) async fn register(State(api): State<Arc<Api>>, ask: Ask, body: Body) 
     };
     let known = |check: &str| before.and_then(|before| before.checks.get(check)).map(|check| check.health);
     let mut registration = definition.register(&registrar, known)?;
-    if !replaces_checks(&ask)? {
-        let kept = before.map(|before| kept_checks(before, &registration.checks)).unwrap_or_default();
-        registration.checks.extend(kept);
-    }
+    registration.replace_checks = replaces_checks(&ask)?;
     api.registry.register(registration).await?;
     Ok(done())
 }
@@ -98,29 +99,6 @@ pub(crate) async fn read(
 fn replaces_checks(ask: &Ask) -> Result<bool, ApiError> {
     match ask.value("replace-existing-checks") {
         None => Ok(ask.has("replace-existing-checks")),
-        Some(text) => {
-            truth(text).ok_or_else(|| ApiError::bad("Invalid value for replace-existing-checks"))
-        }
+        Some(text) => truth(text).ok_or_else(|| ApiError::bad("Invalid value for replace-existing-checks")),
     }
-}
-
-/// The checks of before that the new registration does not name, as they stand.
-fn kept_checks(before: &Instance, named: &[CheckRegistration]) -> Vec<CheckRegistration> {
-    let kept = |check: &&Check| {
-        !check.id.starts_with(MAINTENANCE_PREFIX) && named.iter().all(|named| named.id != check.id)
-    };
-    before
-        .checks
-        .values()
-        .filter(kept)
-        .map(|check| CheckRegistration {
-            id: check.id.clone(),
-            name: check.name.clone(),
-            notes: check.notes.clone(),
-            spec: check.spec.clone(),
-            initial: check.health,
-            output: check.output.clone(),
-            deregister_after: None,
-        })
-        .collect()
 }

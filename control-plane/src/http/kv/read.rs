@@ -9,10 +9,7 @@ use axum::{
 use http::{StatusCode, header};
 use tokio::time;
 
-use super::{
-    PairView, StoreKey, missing_key, requested,
-    value::Pair,
-};
+use super::{PairView, StoreKey, missing_key, requested, value::Pair};
 use crate::{
     http::{
         Api,

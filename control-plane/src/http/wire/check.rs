@@ -262,8 +262,13 @@ impl CheckUpdate {
 
 /// A `host:port` to dial.
 fn dialled(field: &str, address: &str) -> Result<String, ApiError> {
-    let shape = address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
-    if shape { Ok(address.into()) } else { Err(ApiError::bad(format!("Invalid check: {field} must be host:port"))) }
+    let shape =
+        address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    if shape {
+        Ok(address.into())
+    } else {
+        Err(ApiError::bad(format!("Invalid check: {field} must be host:port")))
+    }
 }
 
 #[cfg(test)]

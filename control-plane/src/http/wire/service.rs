@@ -117,6 +117,7 @@ impl ServiceDefinition {
             zone: self.locality.zone.clone(),
             hop: HopTarget::Direct,
             origin: registrar.origin,
+            replace_checks: false,
             deregister_after: None,
         })
     }
@@ -147,8 +148,11 @@ impl ServiceDefinition {
                 let initial = check.initial("Status for checks must 'passing', 'warning', 'critical'")?;
                 let check_id =
                     if check.given_id().is_empty() { own_id(index) } else { check.given_id().to_owned() };
-                let check_name =
-                    if check.name.is_empty() { format!("Service '{name}' check") } else { check.name.clone() };
+                let check_name = if check.name.is_empty() {
+                    format!("Service '{name}' check")
+                } else {
+                    check.name.clone()
+                };
                 let initial = initial.or_else(|| known(&check_id)).unwrap_or(Health::Critical);
                 check.register(check_id, check_name, initial)
             })
@@ -166,7 +170,8 @@ impl ServiceDefinition {
     }
 
     fn refuse_unsupported(&self) -> Result<(), ApiError> {
-        const MESH: &str = "the mesh needs no registration of proxies, run `weft-sidecar run --service` instead";
+        const MESH: &str =
+            "the mesh needs no registration of proxies, run `weft-sidecar run --service` instead";
         if self.tags.len() > TAGS_MAX {
             return Err(ApiError::bad(format!("Invalid service: more than {TAGS_MAX} tags")));
         }
@@ -235,9 +240,11 @@ mod tests {
 
     #[test]
     fn fields_that_change_meaning_are_refused_by_name_and_unknown_ones_are_not() {
-        for (field, value) in
-            [("Kind", json!("connect-proxy")), ("Connect", json!({"Native": true})), ("Proxy", json!({"a": 1}))]
-        {
+        for (field, value) in [
+            ("Kind", json!("connect-proxy")),
+            ("Connect", json!({"Native": true})),
+            ("Proxy", json!({"a": 1})),
+        ] {
             let error = registered(&json!({"Name": "web", field: value})).unwrap_err();
             assert!(error.to_string().starts_with(field), "{error}");
         }

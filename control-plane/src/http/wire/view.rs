@@ -294,6 +294,7 @@ pub(crate) fn instance_checks(instance: &Instance) -> Vec<HealthCheck> {
             health: instance.health,
             output: instance.reason.clone(),
             since: instance.since,
+            deregister_after: None,
             create_revision: instance.create_revision,
             modify_revision: instance.modify_revision,
         };
