@@ -35,6 +35,7 @@ const NAME_LENGTH_MAX: usize = 64;
 
 /// The role's arguments.
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 pub(crate) struct Options {
     #[command(flatten)]
     serve: crate::serve::Options,

@@ -26,7 +26,7 @@ const MODEL_STRANGERS: [&str; 10] =
     ["axum", "http", "hyper", "kube", "prost", "tokio", "tonic", "tower", "weft_proto", "weft_runtime"];
 
 /// Words that fill a sentence, sell, or are spelt otherwise in British English.
-const BANNED_WORDS: [&str; 20] = [
+const BANNED_WORDS: [&str; 19] = [
     "simply",
     "obviously",
     "basically",
@@ -39,7 +39,6 @@ const BANNED_WORDS: [&str; 20] = [
     "utilize",
     "utilizes",
     "blazing",
-    "powerful",
     "behavior",
     "honor",
     "honors",

@@ -41,9 +41,12 @@ impl Source {
         self.path.ends_with(".rs")
     }
 
-    /// Whether all of it is test code.
+    /// Whether all of it is test code; a conformance suite is, though other crates may run it.
     pub(crate) fn is_test(&self) -> bool {
-        self.path.starts_with("tests/") || self.path.contains("/tests/") || self.path.ends_with("/tests.rs")
+        self.path.starts_with("tests/")
+            || self.path.contains("/tests/")
+            || self.path.ends_with("/tests.rs")
+            || self.path.contains("/conformance")
     }
 
     /// The member of the workspace that it belongs to: `sidecar`, `examples/grpc`.
