@@ -1,13 +1,261 @@
-//! Starts the parts of a sidecar, in order, and stops them.
+//! Starts the parts of a sidecar, in order, and stops them, in order.
+//!
+//! ```text
+//!  bind ─▶ data threads, discovery, admin ─▶ names known ─▶ application ─▶ serve
+//!                                                                            │ SIGTERM, SIGINT
+//!   exit code ◀─ data ends ◀─ application stops ◀─ inbound drains ◀─ 250 ms ◀─ deregister
+//! ```
+//!
+//! A second signal skips what is left of the drain. An application that ends by itself ends the sidecar with
+//! its exit code, deregistered first. All of this, discovery, checks and admin run on one thread of their own,
+//! the main one; it must stay so, for the kernel ties the application to the thread that started it.
 
-use crate::config::{RunArgs, SidecarConfig};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use anyhow::Context;
+use prometheus_client::registry::Registry;
+use tokio::sync::{mpsc, watch};
+use weft_model::endpoint::Health;
+use weft_runtime::{
+    drain::Drain,
+    listen, metrics, ports,
+    signal::{Signal, Signals},
+    telemetry,
+};
+
+use crate::{
+    admin::{
+        self,
+        readiness::{Conditions, Readiness},
+    },
+    app::{App, environment},
+    config::{RunArgs, SidecarConfig},
+    table::{self, Demand, Directory, Publisher},
+};
+
+mod alone;
+mod bound;
+mod data_dir;
+mod health;
+mod names;
+mod stub;
+
+use bound::Bound;
+use data_dir::DataDir;
+pub use health::AppHealth;
+use stub as data;
+
+/// The part of a stop that tells others: it must not hold the stop up when the control plane is down.
+const DEREGISTER_TIMEOUT: Duration = Duration::from_secs(1);
+/// For discovery, checks and admin to end.
+const TASKS_TIMEOUT: Duration = Duration::from_secs(2);
+/// What a sidecar without an application ends with.
+const SUCCESS: u8 = 0;
 
 /// Runs until it is told to stop, or the wrapped application ends; the exit code.
 ///
 /// # Errors
-/// When it cannot start.
+/// When it cannot start, or a part of it fails.
 pub fn run(args: RunArgs) -> anyhow::Result<u8> {
     let config = SidecarConfig::load(args)?;
-    weft_runtime::telemetry::init(config.log_format, &config.log_filter)?;
-    Ok(0)
+    telemetry::init(config.log_format, &config.log_filter)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the control runtime")?;
+    runtime.block_on(async {
+        // Before anything is started: from here on a signal stops us in order.
+        let signals = Signals::new().context("cannot listen for signals")?;
+        Sidecar::start(config)?.serve(signals).await
+    })
+}
+
+/// A sidecar whose listeners are bound and whose parts run.
+struct Sidecar {
+    config: Arc<SidecarConfig>,
+    bound: Bound,
+    data_dir: DataDir,
+    data: data::DataThreads,
+    readiness: Readiness,
+    directory: Directory,
+    drain: Drain,
+    app: Option<App>,
+}
+
+/// Why the serving ended.
+enum End {
+    /// SIGTERM or SIGINT.
+    Stopped(Signal),
+    /// The application did, with this code.
+    AppEnded(u8),
+}
+
+impl Sidecar {
+    fn start(config: SidecarConfig) -> anyhow::Result<Self> {
+        let data_dir = DataDir::open(&config.data_dir)?;
+        ports::remove(data_dir.path())?;
+        let listeners = data::Listeners::bind(&config)?;
+        let options = listen::Options { insecure_ok: config.insecure_listen, reuse_port: false };
+        let admin_listener = listen::bind(config.admin, "the admin server (--admin)", options)?;
+        let bound = Bound::new(&config, &listeners, &admin_listener)?;
+        let config = Arc::new(config);
+        let (directory, publisher, demands) = table::directory();
+        let data = data::spawn(&config, &directory, listeners).context("cannot start the data threads")?;
+        let readiness = Readiness::new(Conditions {
+            listening: true,
+            attached: config.is_alone(),
+            app: config.instance.is_none(),
+            ..Conditions::default()
+        });
+        let mut registry = Registry::default();
+        metrics::register(&mut registry, "weft-sidecar", env!("CARGO_PKG_VERSION"));
+        let drain = Drain::new();
+        let answers = admin::admin(
+            Arc::clone(&config),
+            directory.clone(),
+            readiness.clone(),
+            Arc::new(Mutex::new(registry)),
+        );
+        tokio::spawn(answers.serve(admin_listener, drain.watch()));
+        let sidecar = Self { config, bound, data_dir, data, readiness, directory, drain, app: None };
+        sidecar.start_checks();
+        sidecar.start_discovery(publisher, demands);
+        sidecar.start_waiting_for_names();
+        ports::write(sidecar.data_dir.path(), &sidecar.bound)?;
+        tracing::info!(
+            outbound = %sidecar.bound.outbound,
+            inbound = %sidecar.bound.inbound,
+            admin = %sidecar.bound.admin,
+            data_dir = %sidecar.data_dir.path().display(),
+            "listening"
+        );
+        Ok(sidecar)
+    }
+
+    async fn serve(mut self, mut signals: Signals) -> anyhow::Result<u8> {
+        let end = self.until_end(&mut signals).await?;
+        self.readiness.update(|conditions| conditions.draining = true);
+        self.deregister().await;
+        let code = match end {
+            End::AppEnded(code) => code,
+            End::Stopped(signal) => {
+                tracing::info!(signal = signal.as_str(), "stopping");
+                self.drain_inbound(&mut signals).await;
+                match &mut self.app {
+                    Some(app) => app.stop().await?,
+                    None => SUCCESS,
+                }
+            }
+        };
+        self.data.shutdown().await;
+        if let Err(error) = self.drain.finish(TASKS_TIMEOUT).await {
+            tracing::warn!(%error, "not everything has ended");
+        }
+        ports::remove(self.data_dir.path())?;
+        tracing::info!(code, "stopped");
+        Ok(code)
+    }
+
+    /// Starts the application when it may, and serves until it ends or a signal stops us.
+    async fn until_end(&mut self, signals: &mut Signals) -> anyhow::Result<End> {
+        let mut starts = !self.config.command.is_empty();
+        loop {
+            let readiness = self.readiness.clone();
+            tokio::select! {
+                // A signal before all else: an application that is to be started must not be, any more.
+                biased;
+                signal = signals.next() => match (&self.app, signal) {
+                    (_, signal) if signal.stops() => return Ok(End::Stopped(signal)),
+                    (Some(app), signal) => app.forward(signal),
+                    (None, signal) => tracing::debug!(signal = signal.as_str(), "signal means nothing here"),
+                },
+                code = ended(&mut self.app) => return Ok(End::AppEnded(code?)),
+                () = readiness.until(Conditions::may_start_app), if starts => {
+                    starts = false;
+                    self.app = Some(self.start_app()?);
+                }
+            }
+        }
+    }
+
+    fn start_app(&self) -> anyhow::Result<App> {
+        let config = &self.config;
+        let variables = environment::variables(&environment::Facts {
+            app: self.bound.app,
+            outbound: self.bound.outbound,
+            upstreams: &self.bound.upstream_list,
+            namespace: &config.namespace,
+            proxy: config.proxy_env,
+            set: &config.variables,
+        });
+        Ok(App::start(&environment::command(&config.command, self.bound.app), &variables)?)
+    }
+
+    /// Inbound serves on until its callers have gone; a second signal cuts that short.
+    async fn drain_inbound(&self, signals: &mut Signals) {
+        self.data.begin_drain();
+        tokio::select! {
+            // Either may be first: who asks twice means now.
+            biased;
+            signal = second(signals) => {
+                tracing::warn!(signal = signal.as_str(), "told twice to stop, calls are cut off");
+            }
+            () = self.data.drained() => {}
+        }
+    }
+
+    fn start_checks(&self) {
+        let Some(instance) = &self.config.instance else { return };
+        let unknown = AppHealth { health: Health::Critical, reason: health::NOT_CHECKED.into() };
+        let (tell, _told) = watch::channel(unknown);
+        let probe =
+            async |_: &weft_model::check::CheckSpec| weft_model::check::ProbeResult::Pass(String::new());
+        let check =
+            health::check(instance.check.clone(), probe, tell, self.readiness.clone(), self.drain.watch());
+        tokio::spawn(check);
+    }
+
+    fn start_discovery(&self, publisher: Publisher, demands: mpsc::Receiver<Demand>) {
+        let _advertised = self.bound.advertised(&self.config);
+        let services = self.config.services.clone();
+        tokio::spawn(alone::serve(services, publisher, demands, self.drain.watch()));
+    }
+
+    fn start_waiting_for_names(&self) {
+        let (directory, readiness) = (self.directory.clone(), self.readiness.clone());
+        let names: Vec<_> = self.config.names().cloned().collect();
+        let drain = self.drain.watch();
+        tokio::spawn(async move {
+            if drain.unless_draining(names::known(&directory, names)).await.is_some() {
+                readiness.update(|conditions| conditions.names = true);
+            }
+        });
+    }
+
+    async fn deregister(&self) {
+        let said = tokio::time::timeout(DEREGISTER_TIMEOUT, async {});
+        if said.await.is_err() {
+            tracing::warn!("could not deregister, the lease will run out");
+        }
+    }
+}
+
+/// The application's end; never, where there is none.
+async fn ended(app: &mut Option<App>) -> anyhow::Result<u8> {
+    match app {
+        Some(app) => Ok(app.ended().await?),
+        None => std::future::pending().await,
+    }
+}
+
+async fn second(signals: &mut Signals) -> Signal {
+    loop {
+        let signal = signals.next().await;
+        if signal.stops() {
+            return signal;
+        }
+    }
 }

@@ -1,0 +1,100 @@
+//! `/config_dump`: what this sidecar was told, and what it knows. There are no secrets in either yet.
+
+use std::sync::atomic::Ordering;
+
+use serde_json::{Value, json};
+
+use crate::{
+    config::{AccessLog, Egress, InstanceConfig, SidecarConfig},
+    table::{ServiceTable, Table, TableEndpoint},
+};
+
+/// The configuration, as validated.
+pub fn config(config: &SidecarConfig) -> Value {
+    json!({
+        "control_plane": config.control_plane,
+        "node": config.node,
+        "namespace": config.namespace,
+        "instance": config.instance.as_ref().map(instance),
+        "outbound": config.outbound,
+        "inbound": config.inbound,
+        "advertise": config.advertise,
+        "admin": config.admin,
+        "data_dir": config.data_dir,
+        "insecure_listen": config.insecure_listen,
+        "upstreams": config.upstreams.iter().map(|upstream| json!({
+            "service": upstream.service,
+            "port_name": upstream.port_name,
+            "listen": upstream.listen,
+            "protocol": upstream.protocol,
+        })).collect::<Vec<_>>(),
+        "subscribe": config.subscribe,
+        "egress": match config.egress {
+            Egress::Allow => "allow",
+            Egress::Registered => "registered",
+        },
+        "data_threads": config.data_threads,
+        "access_log": match &config.access_log {
+            AccessLog::Off => "off".into(),
+            AccessLog::Stdout => "stdout".into(),
+            AccessLog::File(path) => path.display().to_string(),
+        },
+        "policy": format!("{:?}", config.policy),
+        "command": config.command,
+        "drain_timeout": humantime::format_duration(config.drain_timeout).to_string(),
+    })
+}
+
+/// Services, endpoints, and the cells beside them.
+pub fn table(table: &Table) -> Value {
+    let mut services: Vec<_> = table.services.values().collect();
+    services.sort_by(|a, b| a.name.cmp(&b.name));
+    json!({
+        "version": table.version,
+        "services": services.into_iter().map(|known| service(known)).collect::<Vec<_>>(),
+    })
+}
+
+fn instance(instance: &InstanceConfig) -> Value {
+    json!({
+        "service": instance.service,
+        "id": instance.id,
+        "app": instance.app,
+        "protocol": instance.protocol,
+        "check": instance.check,
+        "tags": instance.tags,
+        "weight": instance.weight,
+        "zone": instance.zone,
+    })
+}
+
+fn service(service: &ServiceTable) -> Value {
+    json!({
+        "service": service.name,
+        "retry_budget": service.cell.budget.load(Ordering::Relaxed),
+        "last_used_seconds": service.cell.last_used.load(Ordering::Relaxed),
+        "endpoints": service.endpoints.iter().map(|known| endpoint(known)).collect::<Vec<_>>(),
+    })
+}
+
+fn endpoint(known: &TableEndpoint) -> Value {
+    let (endpoint, cell) = (&known.endpoint, &known.cell);
+    json!({
+        "key": endpoint.key,
+        "address": endpoint.address,
+        "ports": endpoint.ports,
+        "health": endpoint.health,
+        "reason": endpoint.reason,
+        "weight": endpoint.weight,
+        "zone": endpoint.zone,
+        "hop": endpoint.hop,
+        "tags": endpoint.tags,
+        "cell": {
+            "in_flight": cell.in_flight.load(Ordering::Relaxed),
+            "failures": cell.failures.load(Ordering::Relaxed),
+            "ewma_ns": f64::from_bits(cell.ewma_bits.load(Ordering::Relaxed)),
+            "ejected_until_ns": cell.ejected_until.load(Ordering::Relaxed),
+            "ejections": cell.ejections.load(Ordering::Relaxed),
+        },
+    })
+}
