@@ -31,6 +31,7 @@ mod tests;
 mod validate;
 
 pub use faults::Faults;
+pub use surroundings::PortReservation;
 
 /// What `weft-sidecar run` takes.
 #[derive(Debug, Clone, clap::Args)]
@@ -65,6 +66,8 @@ pub struct SidecarConfig {
     pub namespace: Label,
     /// The instance that it stands beside; `None` = outbound calls only.
     pub instance: Option<InstanceConfig>,
+    /// `--instance` without a service: what a sidecar for outbound calls is called, instead of by its process.
+    pub name: Option<Id>,
     /// Where the application's calls come in.
     pub outbound: SocketAddr,
     /// Where other sidecars' calls come in.
@@ -103,6 +106,8 @@ pub struct SidecarConfig {
     pub log_filter: String,
     /// The names of the variables that are set: the command keeps their values.
     pub variables: HashSet<String>,
+    /// For the application's port, where we have chosen it.
+    pub app_port: Option<PortReservation>,
 }
 
 impl SidecarConfig {

@@ -5,7 +5,12 @@ use std::{
     collections::HashSet,
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    os::{
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr as LocalAddr, UnixListener},
+    },
     path::PathBuf,
+    sync::Arc,
 };
 
 use super::Faults;
@@ -15,6 +20,17 @@ use super::Faults;
 const APP_PORTS: std::ops::Range<u16> = 20_000..32_000;
 /// Tries to find a free one.
 const PORT_TRIES: usize = 200;
+
+/// Keeps other sidecars of this machine from giving the same port to their applications.
+#[derive(Debug, Clone)]
+pub struct PortReservation(#[expect(dead_code, reason = "held, not read")] Arc<UnixListener>);
+
+/// Where a wrapped application will listen.
+#[derive(Debug)]
+pub(super) struct AppPort {
+    number: u16,
+    pub(super) reservation: Option<PortReservation>,
+}
 
 /// Facts, not settings.
 #[derive(Debug, Clone, Default)]
@@ -49,25 +65,57 @@ impl Surroundings {
     }
 
     /// Where the wrapped application will listen when nobody says: `PORT`, or a free port.
-    pub(super) fn app_address(&self, faults: &mut Faults) -> Option<SocketAddr> {
-        let port = match &self.port {
-            Some(port) => faults.parse("PORT", port, "is no port; unset it, or give --app"),
+    pub(super) fn app_port(&self, faults: &mut Faults) -> Option<AppPort> {
+        match &self.port {
+            Some(port) => {
+                let number = faults.parse("PORT", port, "is no port; unset it, or give --app")?;
+                Some(AppPort { number, reservation: None })
+            }
             None => {
                 faults.keep("app", free_port().map_err(|error| format!("no free port: {error}; give --app")))
             }
-        };
-        port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+        }
     }
 }
 
-fn free_port() -> io::Result<u16> {
+impl AppPort {
+    pub(super) fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.number))
+    }
+}
+
+fn free_port() -> io::Result<AppPort> {
     let mut last = None;
     for _ in 0..PORT_TRIES {
-        let port = fastrand::u16(APP_PORTS);
-        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-            Ok(_) => return Ok(port),
+        let number = fastrand::u16(APP_PORTS);
+        match reserve(number) {
+            Ok(reservation) => return Ok(AppPort { number, reservation: Some(reservation) }),
             Err(error) => last = Some(error),
         }
     }
     Err(last.unwrap_or_else(|| io::ErrorKind::AddrInUse.into()))
+}
+
+/// Nobody has the port, and nobody else of us will take it: the application binds it only in a while, and
+/// `weft up` starts many sidecars at once. An abstract socket is in the way of nothing and ends with us.
+fn reserve(port: u16) -> io::Result<PortReservation> {
+    let name = LocalAddr::from_abstract_name(format!("weft-app-port-{port}"))?;
+    let held = UnixListener::bind_addr(&name)?;
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+    Ok(PortReservation(Arc::new(held)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_given_to_one_application() {
+        let port = free_port().unwrap();
+        assert!(APP_PORTS.contains(&port.number));
+        assert_eq!(reserve(port.number).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        let number = port.number;
+        drop(port);
+        reserve(number).unwrap();
+    }
 }

@@ -16,8 +16,8 @@ use weft_model::{
 use weft_runtime::{listen, telemetry::LogFormat};
 
 use super::{
-    AccessLog, Egress, Faults, InstanceConfig, SidecarConfig, faults::clip, services, settings::Settings,
-    surroundings::Surroundings,
+    AccessLog, Egress, Faults, InstanceConfig, PortReservation, SidecarConfig, faults::clip, services,
+    settings::Settings, surroundings::Surroundings,
 };
 
 /// Where the application's calls come in, when nobody says.
@@ -36,7 +36,7 @@ const CHECK_INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// Everything, or all that is wrong.
 pub(super) fn validate(settings: Settings, around: &Surroundings) -> Result<SidecarConfig, Faults> {
     let mut faults = Faults::default();
-    let found = Validator { settings, around, faults: &mut faults }.config();
+    let found = Validator { settings, around, faults: &mut faults, app_port: None }.config();
     match found {
         Some(config) if faults.is_empty() => Ok(config),
         _ => Err(faults),
@@ -47,6 +47,8 @@ struct Validator<'a> {
     settings: Settings,
     around: &'a Surroundings,
     faults: &'a mut Faults,
+    /// Kept where the port of the application is our choice.
+    app_port: Option<PortReservation>,
 }
 
 impl Validator<'_> {
@@ -56,11 +58,12 @@ impl Validator<'_> {
         let outbound = self.listener("outbound", OUTBOUND_PORT, |settings| &settings.outbound);
         let inbound = self.listener("inbound", INBOUND_PORT, |settings| &settings.inbound);
         let admin = self.listener("admin", ADMIN_PORT, |settings| &settings.admin);
-        let advertise = self.address("advertise", |settings| &settings.advertise);
+        let advertise = self.advertise();
         let control_plane = self.control_plane();
         let namespace = self.namespace();
         let node = self.node();
         let instance = namespace.as_ref().and_then(|namespace| self.instance(namespace));
+        let name = self.name(instance.as_ref().is_some_and(Option::is_some));
         let data_dir = self.data_dir(instance.as_ref().and_then(Option::as_ref), outbound);
         let lists = namespace
             .as_ref()
@@ -76,6 +79,7 @@ impl Validator<'_> {
             node: node?,
             namespace: namespace?,
             instance: instance?,
+            name: name?,
             outbound: outbound?,
             inbound: inbound?,
             advertise: advertise?,
@@ -95,7 +99,18 @@ impl Validator<'_> {
             log_format: log_format?,
             log_filter: self.settings.log.unwrap_or_default(),
             variables: self.around.variables.clone(),
+            app_port: self.app_port,
         })
+    }
+
+    /// `None` = wrong; `Some(None)` = found out at the start.
+    fn advertise(&mut self) -> Option<Option<SocketAddr>> {
+        let address = self.address("advertise", |settings| &settings.advertise)?;
+        if address.is_some_and(|address| address.ip().is_unspecified()) {
+            self.faults
+                .add("advertise", "is no address that can be dialled: give one of this machine, or none");
+        }
+        Some(address)
     }
 
     /// `None` = wrong; `Some(None)` = alone.
@@ -140,7 +155,11 @@ impl Validator<'_> {
         let wraps = !self.settings.command.is_empty();
         let app = match said {
             Some(app) => Some(app),
-            None if wraps => self.around.app_address(self.faults),
+            None if wraps => self.around.app_port(self.faults).map(|port| {
+                let address = port.address();
+                self.app_port = port.reservation;
+                address
+            }),
             None => {
                 self.faults.add("app", "is missing: say where the application listens, or give its command");
                 None
@@ -166,14 +185,18 @@ impl Validator<'_> {
         }))
     }
 
+    /// `None` = wrong; `Some(None)` = not said, or the id of an instance.
+    fn name(&mut self, of_instance: bool) -> Option<Option<Id>> {
+        match self.settings.instance.as_deref().filter(|_| !of_instance) {
+            Some(name) => self.faults.keep("instance", name.parse()).map(Some),
+            None => Some(None),
+        }
+    }
+
     /// What is about an instance would be ignored without one.
     fn refuse_without_service(&mut self) {
         let settings = &self.settings;
-        let about_one = [
-            ("instance", settings.instance.is_some()),
-            ("app", settings.app.is_some()),
-            ("check", settings.check.is_some()),
-        ];
+        let about_one = [("app", settings.app.is_some()), ("check", settings.check.is_some())];
         for (field, _) in about_one.iter().filter(|(_, said)| *said) {
             self.faults.add(field, "is about an instance: name its service as well");
         }
@@ -221,9 +244,10 @@ impl Validator<'_> {
         if let Some(dir) = &self.settings.data_dir {
             return Some(dir.clone());
         }
-        let name = match instance {
-            Some(instance) => format!("{}.{}", instance.service, instance.id),
-            None => format!("outbound-{}", outbound?.port()),
+        let name = match (instance, &self.settings.instance) {
+            (Some(instance), _) => format!("{}.{}", instance.service, instance.id),
+            (None, Some(name)) => format!("outbound-{name}"),
+            (None, None) => format!("outbound-{}", outbound?.port()),
         };
         let missing = "has no default, for neither XDG_STATE_HOME nor HOME is set: name a directory";
         let home = self.faults.keep("data_dir", self.around.state_home.as_ref().ok_or(missing))?;
