@@ -18,6 +18,7 @@
 mod committer;
 mod directory;
 mod disk;
+mod guard;
 mod record;
 
 use std::{path::Path, sync::Arc, thread, time::Duration};

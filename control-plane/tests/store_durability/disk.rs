@@ -4,6 +4,7 @@
 use std::{
     ffi::OsStr,
     fs::{self, File},
+    io::Write as _,
     os::unix::fs::MetadataExt as _,
     path::PathBuf,
     process::{Command, Stdio},
@@ -25,11 +26,21 @@ pub(crate) struct LoopDisk {
 }
 
 impl LoopDisk {
-    /// Makes and mounts one; `Err` of the inside says why that is not possible here.
+    /// Makes and mounts one; where that is not possible says why, and gives `None`.
     ///
     /// # Errors
     /// When it should have been possible.
-    pub(crate) fn new(bytes: u64) -> anyhow::Result<Result<Self, String>> {
+    pub(crate) fn new_or_skip(bytes: u64) -> anyhow::Result<Option<Self>> {
+        match Self::new(bytes)? {
+            Ok(disk) => Ok(Some(disk)),
+            Err(reason) => {
+                writeln!(std::io::stdout(), "skipped: {reason}")?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn new(bytes: u64) -> anyhow::Result<Result<Self, String>> {
         if fs::metadata("/proc/self")?.uid() != 0 {
             return Ok(Err("mounting a disk of its own needs root".to_owned()));
         }

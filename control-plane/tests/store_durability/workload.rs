@@ -80,10 +80,12 @@ fn key(task: u64, name: &str) -> Arc<str> {
 /// Mostly small, now and then large enough to be cut into many chunks.
 fn value(task: u64, number: u64) -> Bytes {
     let size = match number {
-        _ if number.is_multiple_of(101) => 200_000,
+        // Twice this is nearly all a transaction may have, and more than a segment of sled's log.
+        _ if number.is_multiple_of(101) => 500_000,
         _ if number.is_multiple_of(17) => 30_000,
         _ => 300,
     };
-    let mut random = fastrand::Rng::with_seed(task << 32 | number);
-    (0..size).map(|_| random.u8(..)).collect()
+    let mut value = vec![0; size];
+    fastrand::Rng::with_seed(task << 32 | number).fill(&mut value);
+    value.into()
 }

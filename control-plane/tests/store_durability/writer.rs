@@ -17,8 +17,8 @@ use super::workload::{self, Last, TASKS};
 
 /// Tells the process which directory to write to, and that it is one.
 const DIRECTORY_VARIABLE: &str = "WEFT_TEST_STORE_WRITER";
-/// How long a writer may take to its first answer on a busy machine.
-const FIRST_ANSWER: Duration = Duration::from_secs(60);
+/// How long a writer may take to its first answer, or to its end, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Lines between the process and the test.
 const LINES_MAX: usize = 100_000;
 
@@ -40,6 +40,21 @@ impl Writer {
     /// # Errors
     /// When it ends before.
     pub(crate) fn start(directory: &Path) -> anyhow::Result<Self> {
+        let mut writer = Self::spawn(directory)?;
+        let deadline = Instant::now() + PATIENCE;
+        while writer.answers == 0 {
+            if !writer.read_one(deadline)? {
+                bail!("the writer did nothing; {:?}", writer.failure);
+            }
+        }
+        Ok(writer)
+    }
+
+    /// Starts one, and does not wait: it may still be opening the store.
+    ///
+    /// # Errors
+    /// When the process cannot be started.
+    pub(crate) fn spawn(directory: &Path) -> anyhow::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["--exact", "writer::writer_process", "--ignored", "--nocapture"])
             .env(DIRECTORY_VARIABLE, directory)
@@ -52,14 +67,7 @@ impl Writer {
             // Ends with the process, whose end of the pipe closes.
             BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
         });
-        let mut writer = Self { child, lines, answered: Last::new(), answers: 0, failure: None };
-        let deadline = Instant::now() + FIRST_ANSWER;
-        while writer.answers == 0 {
-            if !writer.read_one(deadline)? {
-                bail!("the writer did nothing; {:?}", writer.failure);
-            }
-        }
-        Ok(writer)
+        Ok(Self { child, lines, answered: Last::new(), answers: 0, failure: None })
     }
 
     /// Follows what it tells for so long, or to its end.
@@ -72,6 +80,20 @@ impl Writer {
         Ok(())
     }
 
+    /// Follows it until it says why it cannot go on.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub(crate) fn follow_to_failure(&mut self) -> anyhow::Result<String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(failure) = self.failure.take() {
+                return Ok(failure);
+            }
+            anyhow::ensure!(self.read_one(deadline)?, "the writer hangs, or has ended without a word");
+        }
+    }
+
     /// Kills it at once and takes in what it had told before.
     ///
     /// # Errors
@@ -79,7 +101,7 @@ impl Writer {
     pub(crate) fn kill(&mut self) -> anyhow::Result<()> {
         self.child.kill()?;
         self.child.wait()?;
-        self.follow(FIRST_ANSWER)
+        self.follow(PATIENCE)
     }
 
     /// Takes one line; `false` at the deadline, or when there will be no more.
@@ -127,7 +149,10 @@ pub(crate) fn check_nothing_lost(answered: &Last, found: &Last) -> anyhow::Resul
 #[expect(clippy::disallowed_methods, reason = "how the test tells its process what to do")]
 async fn writer_process() -> anyhow::Result<()> {
     let Some(directory) = std::env::var_os(DIRECTORY_VARIABLE) else { return Ok(()) };
-    let store = SledStore::open(Path::new(&directory))?;
+    let store = match SledStore::open(Path::new(&directory)) {
+        Ok(store) => store,
+        Err(error) => return tell(&format!("failed {error}")),
+    };
     let last = workload::read(&*store).await?;
     let write = |task: u64| {
         let (store, last) = (&store, &last);

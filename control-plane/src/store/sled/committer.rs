@@ -69,7 +69,8 @@ impl Committer {
             Err(error) => error!(%error, "store committer cannot run"),
         }
         self.visible.close();
-        self.disk.close();
+        // Frees the directory before the store says that it has closed.
+        drop(self.disk);
     }
 
     async fn serve(&mut self) {

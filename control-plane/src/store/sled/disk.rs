@@ -3,16 +3,14 @@
 //!
 //! sled cuts its log at the first torn record and skips what it cannot read, which is right after a power cut and
 //! wrong for a damaged disk. So the opening checks the checksum of every record, the fingerprint over all of them and
-//! the last acknowledged revision, and says what does not fit. sled may also panic on damaged files; that is caught
-//! and reported in the same way.
+//! the last acknowledged revision, and says what does not fit.
 
 use std::{
-    any::Any,
     collections::HashMap,
     fs::File,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -21,15 +19,20 @@ use tracing::warn;
 
 use super::{
     directory::{Directory, Witness},
+    guard::{Fault, guarded, is_locked},
     record::{
-        BadRecord, CHUNK_BYTES, Meta, RecordKey, decode_entry, decode_lease, encode_entry, encode_lease,
-        fingerprint,
+        CHUNK_BYTES, Meta, RecordKey, decode_entry, decode_lease, encode_entry, encode_lease, fingerprint,
     },
 };
 use crate::store::{LeaseId, StoreError, Versioned, draft::Draft, state::State};
 
 /// sled's page cache. All keys are in memory anyway, so it only has to hold what is being written.
 const CACHE_BYTES_MAX: u64 = 64 << 20;
+/// How long sled's own lock is waited for once we have ours: helper threads of sled hold it for a moment after a
+/// store of this process has closed.
+const SLED_LOCK_WAIT: Duration = Duration::from_secs(5);
+/// Between two tries for it.
+const SLED_LOCK_POLL: Duration = Duration::from_millis(2);
 
 /// An open store, as found.
 pub(super) struct Loaded {
@@ -40,17 +43,20 @@ pub(super) struct Loaded {
 
 /// Where each key is in sled, and sled.
 pub(super) struct Disk {
-    /// `None` once closed.
-    db: Option<Db>,
+    db: Engine,
     /// A second handle of sled's file, for the fdatasync that sled does not do.
     file: File,
     witness: Witness,
     /// Dropped last, as it holds the lock.
-    directory: Directory,
+    /// Holds the lock, so it is the last of what is dropped and open.
+    _directory: Directory,
     path: String,
     id: String,
     contents: Contents,
 }
+
+/// sled, which is closed with the same care as it is called.
+struct Engine(Option<Db>);
 
 /// What is in sled, without the values.
 #[derive(Debug, Default)]
@@ -76,15 +82,17 @@ impl Disk {
         let found = directory.identity()?;
         let witness = directory.witness()?;
         let sled_path = directory.sled_path();
+        if found.is_some() && !sled_path.join("db").exists() {
+            return Err(directory.damaged("the file `sled/db` is missing".to_owned()));
+        }
+        let db = guarded(|| Engine::open(&sled_path)).map_err(|fault| fault.on_open(&directory))?;
         let id = match found {
-            Some(id) if sled_path.join("db").exists() => id,
-            Some(_) => return Err(directory.damaged("the file `sled/db` is missing".to_owned())),
-            None => create(&directory)?,
+            Some(id) => id,
+            None => create(&directory, db.db())?,
         };
-        let db = guarded(|| open_sled(&sled_path)).map_err(|fault| fault.on_open(&directory))?;
         directory.sync_sled()?;
         let file = File::open(sled_path.join("db")).map_err(|error| directory.refused(&error))?;
-        let read = guarded(|| read(&db)).map_err(|fault| fault.on_open(&directory))?;
+        let read = guarded(|| read(db.db())).map_err(|fault| fault.on_open(&directory))?;
         let damaged = |reason: String| Err(directory.damaged(reason));
         let Meta { revision, fingerprint, id: id_in_sled } = read.meta;
         if id_in_sled != id {
@@ -102,7 +110,7 @@ impl Disk {
         let state = State::load(revision, read.leases, read.entries, Instant::now());
         let path = path.display().to_string();
         let contents = read.contents;
-        let disk = Self { db: Some(db), file, witness, directory, path, id: id.clone(), contents };
+        let disk = Self { db, file, witness, _directory: directory, path, id: id.clone(), contents };
         Ok(Loaded { disk, id, state })
     }
 
@@ -115,7 +123,6 @@ impl Disk {
     /// # Errors
     /// What sled or the system said.
     pub(super) fn write(&mut self, draft: &Draft) -> Result<(), String> {
-        let Some(db) = &self.db else { return Err("the store is closed".to_owned()) };
         let mut batch = Batch::default();
         for (key, entry) in &draft.entries {
             self.contents.set(&mut batch, key, entry.as_ref());
@@ -126,23 +133,51 @@ impl Disk {
         let fingerprint = self.contents.fingerprint;
         let meta = Meta { revision: draft.revision, fingerprint, id: self.id.clone() };
         batch.insert(RecordKey::Meta.encode(), meta.encode());
-        let file = &self.file;
-        guarded(|| write_durably(db, batch, file)).map_err(|fault| fault.to_string())?;
+        guarded(|| self.db.write(batch, &self.file)).map_err(|fault| fault.to_string())?;
         if let Err(error) = self.witness.note(draft.revision) {
             // The transactions are durable; only a later loss would go unnoticed.
             warn!(path = self.path, %error, "store witness cannot be written");
         }
         Ok(())
     }
+}
 
-    /// Frees the directory.
-    pub(super) fn close(mut self) {
-        let db = self.db.take();
-        if let Err(fault) = guarded(|| {
+impl Engine {
+    #[expect(clippy::disallowed_methods, reason = "opening blocks by contract")]
+    fn open(path: &Path) -> Result<Self, Fault> {
+        // No flusher of sled's own: each group is flushed before its answers.
+        let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES_MAX).flush_every_ms(None);
+        let deadline = Instant::now() + SLED_LOCK_WAIT;
+        loop {
+            match config.open() {
+                Err(error) if is_locked(&error) && Instant::now() < deadline => thread::sleep(SLED_LOCK_POLL),
+                opened => return Ok(Self(Some(opened?))),
+            }
+        }
+    }
+
+    fn db(&self) -> &Db {
+        self.0.as_ref().expect("it is taken out by the drop only")
+    }
+
+    /// Makes the batch durable, all or nothing.
+    fn write(&self, batch: Batch, file: &File) -> Result<(), Fault> {
+        self.db().apply_batch(batch)?;
+        self.db().flush()?;
+        file.sync_data().map_err(sled::Error::Io)?;
+        Ok(())
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let db = self.0.take();
+        let closed = guarded(|| {
             drop(db);
             Ok(())
-        }) {
-            warn!(path = %self.directory.path().display(), %fault, "store did not close cleanly");
+        });
+        if let Err(fault) = closed {
+            warn!(%fault, "store did not close cleanly");
         }
     }
 }
@@ -194,13 +229,11 @@ impl Contents {
     }
 }
 
-/// Makes an empty store, durable in all its parts before it has an identity.
-fn create(directory: &Directory) -> Result<String, StoreError> {
+/// Makes the empty `db` a store, durable in all its parts before it has an identity.
+fn create(directory: &Directory, db: &Db) -> Result<String, StoreError> {
     let id = uuid::Uuid::new_v4().to_string();
     let meta = Meta { revision: 0, fingerprint: 0, id: id.clone() };
-    let path = directory.sled_path();
     guarded(|| {
-        let db = open_sled(&path)?;
         let mut batch = Batch::default();
         batch.insert(RecordKey::Meta.encode(), meta.encode());
         db.apply_batch(batch)?;
@@ -211,18 +244,6 @@ fn create(directory: &Directory) -> Result<String, StoreError> {
     directory.sync_sled()?;
     directory.write_identity(&id)?;
     Ok(id)
-}
-
-fn open_sled(path: &Path) -> Result<Db, Fault> {
-    // No flusher of sled's own: each group is flushed before its answers.
-    Ok(sled::Config::new().path(path).cache_capacity(CACHE_BYTES_MAX).flush_every_ms(None).open()?)
-}
-
-fn write_durably(db: &Db, batch: Batch, file: &File) -> Result<(), Fault> {
-    db.apply_batch(batch)?;
-    db.flush()?;
-    file.sync_data().map_err(sled::Error::Io)?;
-    Ok(())
 }
 
 /// Everything in sled.
@@ -291,49 +312,4 @@ impl Joining {
             Some(_) => Err(Fault::damaged(format!("`{}` is there twice", entry.key))),
         }
     }
-}
-
-/// What went wrong in sled.
-#[derive(Debug, thiserror::Error)]
-enum Fault {
-    #[error(transparent)]
-    Sled(#[from] sled::Error),
-    #[error(transparent)]
-    Record(#[from] BadRecord),
-    #[error("{0}")]
-    Damaged(String),
-    #[error("sled panicked: {0}")]
-    Panicked(String),
-}
-
-impl Fault {
-    fn damaged(reason: impl Into<String>) -> Self {
-        Self::Damaged(reason.into())
-    }
-
-    fn on_open(self, directory: &Directory) -> StoreError {
-        match self {
-            Self::Sled(sled::Error::Io(source)) if source.raw_os_error().is_some() => {
-                directory.refused(&source)
-            }
-            // Without an error number it is sled's own word for a lock that another handle has.
-            Self::Sled(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
-                StoreError::InUse { path: directory.path().display().to_string() }
-            }
-            fault => directory.damaged(fault.to_string()),
-        }
-    }
-}
-
-/// Calls sled, and turns a panic into an error.
-fn guarded<T>(call: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
-    // What the call leaves behind is never used again: a store that fails to open is dropped, one that fails to
-    // write is poisoned.
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| Err(Fault::Panicked(message(panic.as_ref()))))
-}
-
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text =
-        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("without a message").to_owned()
 }
