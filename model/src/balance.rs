@@ -136,10 +136,7 @@ fn better(choice: &Choice<'_>, one: (usize, Candidate), other: (usize, Candidate
     if other.1.cost(choice.now, unknown) < one.1.cost(choice.now, unknown) { other.0 } else { one.0 }
 }
 
-fn next_in_turn(
-    choice: &Choice<'_>,
-    open: &impl Fn(usize) -> Option<(usize, Candidate)>,
-) -> Option<usize> {
+fn next_in_turn(choice: &Choice<'_>, open: &impl Fn(usize) -> Option<(usize, Candidate)>) -> Option<usize> {
     (0..choice.count)
         .filter_map(|step| choice.turn.checked_add(u32::try_from(step).ok()?).or(Some(0)))
         .filter_map(|turn| open(usize::try_from(turn).ok()? % choice.count))

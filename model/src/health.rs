@@ -202,6 +202,11 @@ impl Deregistration {
         Self { after, critical_since: None }
     }
 
+    /// Another time; what has run stands.
+    pub const fn set_after(&mut self, after: Duration) {
+        self.after = after;
+    }
+
     /// What it says now; the time runs from the first critical on.
     pub fn observe(&mut self, health: Health, now: Instant) {
         match (health, self.critical_since) {

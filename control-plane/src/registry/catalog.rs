@@ -167,6 +167,25 @@ impl Catalog {
 
     /// One instance by key.
     pub fn instance(&self, key: &InstanceKey) -> Option<&Arc<Instance>> {
-        self.services.get(&key.service)?.instances.iter().find(|instance| instance.key == *key)
+        let instances = &self.services.get(&key.service)?.instances;
+        let at = instances.binary_search_by(|instance| instance.key.cmp(key)).ok()?;
+        instances.get(at)
+    }
+
+    /// One instance by its node and its id, which is unique there.
+    pub fn find(&self, node: &Id, id: &str) -> Option<&Arc<Instance>> {
+        let key = self.nodes.get(node)?.instances.iter().find(|key| key.id.as_str() == id)?;
+        self.instance(key)
+    }
+
+    /// All instances of a node, in order.
+    pub fn instances_on(&self, node: &Id) -> impl Iterator<Item = &Arc<Instance>> {
+        let keys = self.nodes.get(node).map(|node| node.instances.as_slice()).unwrap_or_default();
+        keys.iter().filter_map(|key| self.instance(key))
+    }
+
+    /// How many instances there are.
+    pub fn instance_count(&self) -> usize {
+        self.services.values().map(|service| service.instances.len()).sum()
     }
 }

@@ -2,145 +2,70 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use tokio::sync::watch;
-use weft_model::{
-    check::CheckSpec,
-    endpoint::{Health, HopTarget, Port},
-    name::{Id, InstanceKey, ServiceName},
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
 };
+use tokio_util::sync::CancellationToken;
+use weft_model::{endpoint::Health, name::Id};
 
-use super::{Catalog, Origin, TaggedAddress};
-use crate::store::{Revision, StoreError};
+use super::{
+    Catalog, RegistryStats,
+    command::{Answer, Change, Command},
+    live::CheckKey,
+    owner,
+};
+pub use super::{CheckRegistration, Lease, Registration, RegistryError};
+use crate::store::{Revision, Store};
 
-/// What to register, whoever asks.
+/// Commands that wait for the owner; more wait in their callers.
+pub(super) const COMMANDS_MAX: usize = 1_024;
+/// The lease of an attached instance (DESIGN.md, "Registry and health").
+pub const LEASE_DEFAULT: Duration = Duration::from_secs(3);
+/// An attached instance is removed this long after its lease ended, by default.
+pub const DEREGISTER_AFTER_DEFAULT: Duration = Duration::from_secs(60);
+
+/// How the registry runs.
 #[derive(Debug, Clone)]
-pub struct Registration {
-    /// Who it is.
-    pub key: InstanceKey,
-    /// IP address or host name.
-    pub address: String,
-    /// The first is Consul's `Port`.
-    pub ports: Vec<Port>,
-    /// Consul's tags.
-    pub tags: Vec<String>,
-    /// Consul's meta.
-    pub meta: BTreeMap<String, String>,
-    /// Share of traffic while passing.
-    pub weight: u16,
-    /// Share of traffic while warning.
-    pub weight_warning: u16,
-    /// Consul's `TaggedAddresses`; empty for an attached instance.
-    pub tagged_addresses: BTreeMap<String, TaggedAddress>,
-    /// Consul's `EnableTagOverride`.
-    pub enable_tag_override: bool,
-    /// Where it stands.
-    pub zone: String,
-    /// How it is reached.
-    pub hop: HopTarget,
-    /// Who keeps it alive.
-    pub origin: Origin,
-    /// The checks to make with it (Consul's `Check` and `Checks`).
-    pub checks: Vec<CheckRegistration>,
-    /// Whether checks of the same instance that are not among them go (Consul's `replace-existing-checks`);
-    /// by default they stay. An attached instance's checks are its sidecar's, so none are made here.
-    pub replace_checks: bool,
-    /// Removed after being critical for so long. `None`: never (Consul's default for agent services);
-    /// an attached instance has 60 s.
-    pub deregister_after: Option<Duration>,
-}
-
-/// A check to register.
-#[derive(Debug, Clone)]
-pub struct CheckRegistration {
-    /// Unique a node; empty = `service:<instance id>`, or the name for a node's check, as Consul does.
-    pub id: String,
-    /// For people; empty = `Service '<name>' check`, as Consul does.
-    pub name: String,
-    /// Free text.
-    pub notes: String,
-    /// What is done; `None` = only reported to.
-    pub spec: Option<CheckSpec>,
-    /// What it says until it has run; Consul's default is critical.
-    pub initial: Health,
-    /// Output given with it (catalog registration).
-    pub output: String,
-    /// Consul's `DeregisterCriticalServiceAfter`.
-    pub deregister_after: Option<Duration>,
-}
-
-/// Why the registry did not do as asked.
-#[derive(Debug, thiserror::Error)]
-pub enum RegistryError {
-    /// No instance by that id on that node.
-    #[error("unknown service ID {id:?} on node {node}")]
-    NoInstance {
-        /// The node.
-        node: Id,
-        /// The id asked for.
-        id: String,
-    },
-    /// No check by that id on that node.
-    #[error("unknown check ID {id:?} on node {node}")]
-    NoCheck {
-        /// The node.
-        node: Id,
-        /// The id asked for.
-        id: String,
-    },
-    /// A TTL report for a check of another kind.
-    #[error("check ID {id:?} is not a TTL check")]
-    NotTtl {
-        /// The id asked for.
-        id: String,
-    },
-    /// A younger incarnation holds the id.
-    #[error(
-        "{key} is held by a newer incarnation {held}; this one is {offered}: give another --instance, or stop the other"
-    )]
-    OldIncarnation {
-        /// The instance.
-        key: InstanceKey,
-        /// Who holds it.
-        held: u64,
-        /// Who asked.
-        offered: u64,
-    },
-    /// Too many of something.
-    #[error("{what} is over its limit of {limit}")]
-    Limit {
-        /// Names the limit.
-        what: &'static str,
-        /// The limit.
-        limit: usize,
-    },
-    /// The store refused.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The registry is closing.
-    #[error("the registry is closed")]
-    Closed,
+pub struct RegistryOptions {
+    /// Ends the owner task and with it all probes.
+    pub stop: CancellationToken,
+    /// The lease of an attached instance.
+    pub lease: Duration,
 }
 
 /// The registry.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Registry {
     catalog: watch::Receiver<Arc<Catalog>>,
+    commands: mpsc::Sender<Command>,
+    stats: Arc<RegistryStats>,
 }
 
-/// An attached instance: as long as this is renewed, the instance lives. Dropping it without
-/// [`Lease::deregister`] lets the lease run out (a crash).
-pub struct Lease {
-    key: InstanceKey,
+impl Default for RegistryOptions {
+    fn default() -> Self {
+        Self { stop: CancellationToken::new(), lease: LEASE_DEFAULT }
+    }
 }
 
-#[allow(
-    clippy::unused_async,
-    clippy::todo,
-    unused_variables,
-    missing_docs,
-    reason = "stub: the registry helper replaces all of it"
-)]
 impl Registry {
+    /// Loads all from the store, then serves until `options.stop`. The task handle ends when the last commit is
+    /// answered.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn start(
+        store: Arc<dyn Store>,
+        options: RegistryOptions,
+    ) -> Result<(Self, JoinHandle<()>), RegistryError> {
+        let stats = Arc::new(RegistryStats::default());
+        let (commands, received) = mpsc::channel(COMMANDS_MAX);
+        let owner = owner::Owner::load(store, options, &commands, Arc::clone(&stats)).await?;
+        let catalog = owner.subscribe();
+        let task = tokio::spawn(owner.run(received));
+        Ok((Self { catalog, commands, stats }, task))
+    }
+
     /// Now.
     pub fn catalog(&self) -> Arc<Catalog> {
         self.catalog.borrow().clone()
@@ -151,32 +76,54 @@ impl Registry {
         self.catalog.clone()
     }
 
+    /// What it has counted.
+    pub fn stats(&self) -> &RegistryStats {
+        &self.stats
+    }
+
     /// Registers or replaces. Answered when it is in the store and the catalog shows it.
-    pub async fn register(&self, registration: Registration) -> Result<Revision, RegistryError> {
-        todo!()
+    ///
+    /// # Errors
+    /// Limits, or what the store says.
+    pub async fn register(&self, mut registration: Registration) -> Result<Revision, RegistryError> {
+        registration.complete()?;
+        self.change(Change::Register(Box::new(registration))).await
     }
 
     /// Removes an instance from whatever service it is of.
+    ///
+    /// # Errors
+    /// [`RegistryError::NoInstance`], or what the store says.
     pub async fn deregister(&self, node: Id, id: &str) -> Result<Revision, RegistryError> {
-        todo!()
+        self.change(Change::Deregister { node, id: id.to_owned() }).await
     }
 
     /// Adds a check to a node, or to the instance `instance` on it (Consul's `ServiceID`).
+    ///
+    /// # Errors
+    /// [`RegistryError::NoInstance`], limits, or what the store says.
     pub async fn register_check(
         &self,
         node: Id,
         instance: Option<String>,
         check: CheckRegistration,
     ) -> Result<Revision, RegistryError> {
-        todo!()
+        self.change(Change::RegisterCheck { node, instance, check: Box::new(check) }).await
     }
 
     /// Removes a check of a node or of an instance on it.
+    ///
+    /// # Errors
+    /// [`RegistryError::NoCheck`], or what the store says.
     pub async fn deregister_check(&self, node: Id, check: &str) -> Result<Revision, RegistryError> {
-        todo!()
+        self.change(Change::DeregisterCheck { node, check: check.to_owned() }).await
     }
 
-    /// A TTL check reports.
+    /// A TTL check reports. A report that changes nothing is memory only; one that does is answered when the
+    /// catalog shows it, stored or (if the store refuses) to be stored later.
+    ///
+    /// # Errors
+    /// [`RegistryError::NoCheck`], [`RegistryError::NotTtl`].
     pub async fn report_check(
         &self,
         node: Id,
@@ -184,76 +131,79 @@ impl Registry {
         health: Health,
         output: String,
     ) -> Result<(), RegistryError> {
-        todo!()
+        let (answer, answered) = oneshot::channel();
+        let check = CheckKey { node, id: check.to_owned() };
+        self.send(Command::Report { check, health, output, answer }).await?;
+        answered.await.unwrap_or(Err(RegistryError::Closed))
     }
 
-    /// Takes an instance out of service, or back in.
+    /// Takes an instance out of service (with a reason, which may be empty), or back in.
+    ///
+    /// # Errors
+    /// [`RegistryError::NoInstance`], or what the store says.
     pub async fn maintenance(
         &self,
         node: Id,
         id: &str,
         reason: Option<String>,
     ) -> Result<Revision, RegistryError> {
-        todo!()
+        self.change(Change::Maintenance { node, id: id.to_owned(), reason }).await
     }
 
     /// Registers or replaces a node (catalog API).
+    ///
+    /// # Errors
+    /// Limits, or what the store says.
     pub async fn register_node(
         &self,
         name: Id,
         address: String,
         meta: BTreeMap<String, String>,
     ) -> Result<Revision, RegistryError> {
-        todo!()
+        self.change(Change::RegisterNode { name, address, meta }).await
     }
 
-    /// Removes a node with all that is on it (catalog API).
+    /// Removes a node with all that is on it (catalog API); of an unknown one, nothing happens, as in Consul.
+    ///
+    /// # Errors
+    /// What the store says.
     pub async fn deregister_node(&self, name: Id) -> Result<Revision, RegistryError> {
-        todo!()
+        self.change(Change::DeregisterNode { name }).await
     }
 
     /// Registers an instance that a sidecar holds by its stream. `incarnation` decides between two that
-    /// claim one key.
+    /// claim one key: the same or a higher one takes over. `deregister_after` of `None` is
+    /// [`DEREGISTER_AFTER_DEFAULT`]; `origin` is [`super::Origin::Attach`] whatever is given.
+    ///
+    /// # Errors
+    /// [`RegistryError::OldIncarnation`], limits, or what the store says.
     pub async fn attach(
         &self,
-        registration: Registration,
+        mut registration: Registration,
         incarnation: u64,
         health: Health,
         reason: String,
     ) -> Result<Lease, RegistryError> {
-        todo!()
+        registration.checks.clear();
+        registration.origin = super::Origin::Attach;
+        registration.deregister_after.get_or_insert(DEREGISTER_AFTER_DEFAULT);
+        registration.complete()?;
+        let (answer, answered) = oneshot::channel();
+        let key = registration.key.clone();
+        let registration = Box::new(registration);
+        let change = Change::Attach { registration, incarnation, health, reason };
+        self.send(Command::Change(change, Answer::Lease(key.clone(), answer))).await?;
+        let cell = answered.await.unwrap_or(Err(RegistryError::Closed))?;
+        Ok(Lease::new(key, cell, self.commands.clone()))
+    }
+
+    async fn change(&self, change: Change) -> Result<Revision, RegistryError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Command::Change(change, Answer::Revision(answer))).await?;
+        answered.await.unwrap_or(Err(RegistryError::Closed))
+    }
+
+    async fn send(&self, command: Command) -> Result<(), RegistryError> {
+        self.commands.send(command).await.map_err(|_| RegistryError::Closed)
     }
 }
-
-#[allow(
-    clippy::unused_async,
-    clippy::todo,
-    unused_variables,
-    missing_docs,
-    reason = "stub: the registry helper replaces all of it"
-)]
-impl Lease {
-    /// Which instance.
-    pub fn key(&self) -> &InstanceKey {
-        &self.key
-    }
-
-    /// A heartbeat came: memory only, never a commit. False when another incarnation took the id over.
-    pub fn renew(&self) -> bool {
-        todo!()
-    }
-
-    /// What the sidecar's own checks say.
-    pub async fn report(&self, health: Health, reason: String) -> Result<(), RegistryError> {
-        todo!()
-    }
-
-    /// The instance stops: it is gone at once.
-    pub async fn deregister(self) -> Result<(), RegistryError> {
-        todo!()
-    }
-}
-
-/// So that the stub has a user of every import.
-#[doc(hidden)]
-pub type _Stub = (ServiceName,);

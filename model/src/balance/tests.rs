@@ -140,8 +140,10 @@ fn a_critical_endpoint_is_never_chosen() {
 #[test]
 fn a_retry_goes_elsewhere_then_to_an_ejected_one_then_back() {
     let mut rng = fastrand::Rng::with_seed(1);
-    let read =
-        |index: usize| Candidate { gate: if index == 2 { Gate::Ejected(9 * S) } else { Gate::Open }, ..idle() };
+    let read = |index: usize| Candidate {
+        gate: if index == 2 { Gate::Ejected(9 * S) } else { Gate::Open },
+        ..idle()
+    };
     for _ in 0..50 {
         assert_eq!(choose(&choice(3, &[0]), &mut rng, read), Some(1));
         assert_eq!(choose(&choice(3, &[0, 1]), &mut rng, read), Some(2));
