@@ -93,7 +93,10 @@ impl From<RegistryError> for ApiError {
             RegistryError::NotTtl { id } => {
                 Self::Internal(format!("CheckID {id:?} does not have associated TTL"))
             }
-            RegistryError::Limit { .. } | RegistryError::OldIncarnation { .. } => Self::BadRequest(text),
+            RegistryError::Limit { .. }
+            | RegistryError::OldIncarnation { .. }
+            | RegistryError::LeaseLost { .. } => Self::BadRequest(text),
+            RegistryError::Record { .. } => Self::Internal(text),
             RegistryError::Store(error) => error.into(),
             RegistryError::Closed => Self::Unavailable(text),
         }

@@ -1,1 +1,5 @@
-//! The registry.
+//! The registry over a memory store on a paused clock: what users of it see.
+
+mod attached;
+mod checked;
+mod support;
