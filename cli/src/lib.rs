@@ -1,1 +1,18 @@
-//! stub
+//! The command line of Weft: runs a mesh of local processes, and shows what the control plane knows. It holds
+//! no state of its own, and speaks to the mesh only as anybody could: by processes, files and HTTP.
+//!
+//! ```text
+//!  args ─▶ commands ─▶ api ─▶ client ──HTTP──▶ weft-control-plane
+//!              ├─────▶ up ──processes──▶ weft-control-plane, weft-sidecar × replicas
+//!              └─────▶ demo ──▶ `weft up` + load + faults
+//! ```
+
+pub mod api;
+pub mod args;
+pub mod client;
+pub mod commands;
+pub mod demo;
+pub mod environment;
+pub mod mesh;
+pub mod output;
+pub mod up;

@@ -1,0 +1,44 @@
+//! The one place of the command line that reads the process's surroundings: its own path, the search path,
+//! the working directory. (Variables that stand for a flag are read by clap.) It decides nothing.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+
+/// The directory of this executable: the other programs of Weft stand beside it.
+///
+/// # Errors
+/// When the system does not say where that is.
+pub fn program_dir() -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe().context("the system does not say where this program is")?;
+    Ok(program.parent().map(Path::to_owned).unwrap_or_default())
+}
+
+/// The search path of a child: `first`, then our own.
+#[expect(clippy::disallowed_methods, reason = "this is where the search path is read")]
+pub fn search_path(first: &Path) -> OsString {
+    let own = std::env::var_os("PATH").unwrap_or_default();
+    let dirs = std::iter::once(first.to_owned()).chain(std::env::split_paths(&own));
+    // Only a directory with a `:` in its name cannot be joined; then our own path is as good as it gets.
+    std::env::join_paths(dirs).unwrap_or(own)
+}
+
+/// Where we are.
+///
+/// # Errors
+/// When the directory is gone.
+pub fn working_dir() -> anyhow::Result<PathBuf> {
+    std::env::current_dir().context("the working directory is gone")
+}
+
+/// Looks a program up in a search path; one with a `/` is taken from `dir`.
+pub fn find_program(program: &str, dir: &Path, path: &OsString) -> Option<PathBuf> {
+    if program.contains('/') {
+        let place = dir.join(program);
+        return place.is_file().then_some(place);
+    }
+    std::env::split_paths(path).map(|dir| dir.join(program)).find(|place| place.is_file())
+}
