@@ -41,21 +41,25 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a whole mesh of local processes, until Ctrl-C
-    #[command(after_help = "Examples:\n  weft up                                   weft.yaml of this directory\n  \
+    #[command(
+        after_help = "Examples:\n  weft up                                   weft.yaml of this directory\n  \
                             weft up shop.yaml --control-plane-http 8500\n  \
                             weft up --status-file mesh.json           for scripts: it appears once all is up\n\n\
                             Every replica is a process with a sidecar beside it; its output has its name in front. \
                             What ends is started again as its `restart` says. \
-                            Exit code: 0 after Ctrl-C or when every replica has ended well, 1 when one has failed, 2 when nothing could be started.")]
+                            Exit code: 0 after Ctrl-C or when every replica has ended well, 1 when one has failed, 2 when nothing could be started."
+    )]
     Up(up::Options),
     /// Check a weft.yaml; list all that is wrong with it
     #[command(after_help = "Examples:\n  weft check\n  weft check shop.yaml -o json\n\n\
                             Exit code: 0 = valid, 1 = not valid, 2 = not readable.")]
     Check(CheckOptions),
     /// How the mesh is, or one service of it
-    #[command(after_help = "Examples:\n  weft status\n  weft status orders && echo 'orders can be called'\n  \
+    #[command(
+        after_help = "Examples:\n  weft status\n  weft status orders && echo 'orders can be called'\n  \
                             weft status orders.shop -o json\n\n\
-                            Exit code: 0 = at least one replica passes, 1 = none, 2 = no control plane answers.")]
+                            Exit code: 0 = at least one replica passes, 1 = none, 2 = no control plane answers."
+    )]
     Status(StatusOptions),
     /// All services with their replicas
     #[command(after_help = "Examples:\n  weft services\n  weft services -o json | jq -r '.[].service'")]
@@ -65,20 +69,30 @@ pub enum Command {
                             Exit code: 0 = there are some, 1 = there is no such service, 2 = no control plane answers.")]
     Endpoints(EndpointsOptions),
     /// Read and write the key-value store
-    #[command(subcommand, after_help = "Examples:\n  weft kv put feature/x on\n  weft kv get feature/x\n  \
-                            weft kv watch --recurse feature/")]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  weft kv put feature/x on\n  weft kv get feature/x\n  \
+                            weft kv watch --recurse feature/"
+    )]
     Kv(KvCommand),
     /// Move a control plane's data between machines and backends, while it is stopped
-    #[command(subcommand, after_help = "Examples:\n  weft store export --data-dir /var/lib/weft > weft.jsonl\n  \
-                            weft store import --data-dir /srv/weft < weft.jsonl")]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  weft store export --data-dir /var/lib/weft > weft.jsonl\n  \
+                            weft store import --data-dir /srv/weft < weft.jsonl"
+    )]
     Store(StoreCommand),
     /// Run the gateway example under load, and show what happens when parts of it die
-    #[command(after_help = "With a terminal it goes on with a live view until Ctrl-C; with --seconds, or without \
-                            a terminal, it ends by itself. Exit code: 0 = every request succeeded, 1 = one failed.")]
+    #[command(
+        after_help = "With a terminal it goes on with a live view until Ctrl-C; with --seconds, or without \
+                            a terminal, it ends by itself. Exit code: 0 = every request succeeded, 1 = one failed."
+    )]
     Demo(demo::Options),
     /// Print a completion script for a shell
-    #[command(after_help = "Examples:\n  weft completions bash > ~/.local/share/bash-completion/completions/weft\n  \
-                            weft completions zsh > ~/.zfunc/_weft")]
+    #[command(
+        after_help = "Examples:\n  weft completions bash > ~/.local/share/bash-completion/completions/weft\n  \
+                            weft completions zsh > ~/.zfunc/_weft"
+    )]
     Completions {
         /// Which
         #[arg(value_enum)]
@@ -191,7 +205,9 @@ pub enum KvCommand {
         connection: Connection,
     },
     /// Remove a key, or with --recurse all under a prefix
-    #[command(after_help = "Exit code: 0 = removed or not there, 1 = --cas did not hold, 2 = no control plane answers.")]
+    #[command(
+        after_help = "Exit code: 0 = removed or not there, 1 = --cas did not hold, 2 = no control plane answers."
+    )]
     Delete {
         /// A key, or with --recurse a prefix
         key: String,

@@ -73,7 +73,9 @@ pub enum ClientError {
         reason: String,
     },
     /// It answered something else.
-    #[error("{address} answers {what} with something unexpected: {reason}; is it a Weft control plane of this version?")]
+    #[error(
+        "{address} answers {what} with something unexpected: {reason}; is it a Weft control plane of this version?"
+    )]
     Shape {
         /// Who.
         address: Address,
@@ -108,7 +110,9 @@ impl Address {
     pub fn find(given: Option<&str>, pointer: Option<(String, PathBuf)>) -> Self {
         match (given.map(str::trim).filter(|text| !text.is_empty()), pointer) {
             (Some(given), _) => Self { url: with_scheme(given), origin: Origin::Given },
-            (None, Some((address, file))) => Self { url: with_scheme(&address), origin: Origin::Pointer(file) },
+            (None, Some((address, file))) => {
+                Self { url: with_scheme(&address), origin: Origin::Pointer(file) }
+            }
             (None, None) => Self { url: ADDRESS_DEFAULT.into(), origin: Origin::Default },
         }
     }

@@ -87,7 +87,7 @@ pub fn table(headings: &[&str], rows: &[Vec<String>]) -> anyhow::Result<()> {
 /// The table as text.
 pub fn layout(headings: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(headings.iter().map(|heading| heading.to_uppercase()));
     for row in rows {
         table.add_row(row.iter().map(|cell| if cell.is_empty() { "-" } else { cell }));

@@ -116,8 +116,9 @@ fn programs() -> anyhow::Result<PathBuf> {
 
 /// Of the longest name in front of a line.
 fn width(mesh: &weft_model::mesh_file::MeshFile) -> usize {
-    let replicas = mesh.services().iter().map(|service| {
-        plan::instance(service.name().as_str(), service.replicas()).len()
-    });
+    let replicas = mesh
+        .services()
+        .iter()
+        .map(|service| plan::instance(service.name().as_str(), service.replicas()).len());
     replicas.chain([plan::CONTROL_PLANE.len()]).max().unwrap_or_default()
 }

@@ -88,10 +88,15 @@ fn read_value(argument: &str) -> anyhow::Result<Bytes> {
     match argument.strip_prefix('@') {
         Some(path) => {
             let file = fs::File::open(path).with_context(|| format!("cannot open {path}"))?;
-            file.take(VALUE_SIZE_MAX + 1).read_to_end(&mut bytes).with_context(|| format!("cannot read {path}"))?;
+            file.take(VALUE_SIZE_MAX + 1)
+                .read_to_end(&mut bytes)
+                .with_context(|| format!("cannot read {path}"))?;
         }
         None if argument == "-" => {
-            std::io::stdin().take(VALUE_SIZE_MAX + 1).read_to_end(&mut bytes).context("cannot read standard input")?;
+            std::io::stdin()
+                .take(VALUE_SIZE_MAX + 1)
+                .read_to_end(&mut bytes)
+                .context("cannot read standard input")?;
         }
         None => bytes.extend_from_slice(argument.as_bytes()),
     }
@@ -114,13 +119,10 @@ impl Watch {
         let mut shown = 0;
         while count.is_none_or(|count| shown < count) {
             let asked = Instant::now();
-            let pairs = match self.ask(&client, index, last.is_some()).await? {
-                Some(pairs) => pairs,
-                None => {
-                    index = None;
-                    tokio::time::sleep(WATCH_RETRY).await;
-                    continue;
-                }
+            let Some(pairs) = self.ask(&client, index, last.is_some()).await? else {
+                index = None;
+                tokio::time::sleep(WATCH_RETRY).await;
+                continue;
             };
             // A store that begins anew counts from the start (Consul, "Blocking Queries").
             index = Some(if index.is_some_and(|before| pairs.index < before) { 0 } else { pairs.index });
@@ -139,7 +141,12 @@ impl Watch {
     }
 
     /// `None` = not now. Before the first answer an error is one: the address may be wrong.
-    async fn ask(&self, client: &Client, index: Option<u64>, began: bool) -> Result<Option<Pairs>, ClientError> {
+    async fn ask(
+        &self,
+        client: &Client,
+        index: Option<u64>,
+        began: bool,
+    ) -> Result<Option<Pairs>, ClientError> {
         match api::kv_get(client, &self.key, self.recurse, index).await {
             Ok(pairs) => Ok(Some(pairs)),
             Err(error) if began => {

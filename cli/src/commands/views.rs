@@ -42,7 +42,8 @@ pub(super) async fn endpoints(client: &Client, service: &str, format: Format) ->
             output::table(&HEADINGS, &rows)?;
         }
         Format::Wide => {
-            let headings = HEADINGS.iter().copied().chain(["node", "weight", "zone", "tags", "since", "from"]);
+            let headings =
+                HEADINGS.iter().copied().chain(["node", "weight", "zone", "tags", "since", "from"]);
             let rows: Vec<_> = found.endpoints.iter().map(wide_row).collect();
             output::table(&headings.collect::<Vec<_>>(), &rows)?;
         }

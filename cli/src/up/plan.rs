@@ -1,11 +1,7 @@
 //! What has to run: the mesh's file turned into processes, each with its arguments, environment and place.
 //! Pure: it starts nothing and looks at nothing but what it is given.
 
-use std::{
-    ffi::OsString,
-    net::SocketAddr,
-    path::PathBuf,
-};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use weft_model::mesh_file::{MeshFile, Restart, ServiceSpec};
 
@@ -70,7 +66,7 @@ impl Places<'_> {
     /// The control plane; port 0 = the system's choice.
     pub(crate) fn control_plane(&self, http_port: u16) -> ProcessSpec {
         let data_dir = self.state.of(CONTROL_PLANE);
-        let mut arguments: Vec<OsString> = vec!["--data-dir".into(), data_dir.clone().into()];
+        let mut arguments: Vec<OsString> = vec!["--data-dir".into(), data_dir.into()];
         flag(&mut arguments, "--http", format!("127.0.0.1:{http_port}"));
         flag(&mut arguments, "--grpc", ANY_PORT);
         self.process(CONTROL_PLANE.into(), Role::ControlPlane, "weft-control-plane", arguments)
@@ -87,7 +83,9 @@ impl Places<'_> {
     pub(crate) fn replicas(&self, mesh: &MeshFile, grpc: SocketAddr) -> Vec<ProcessSpec> {
         mesh.services()
             .iter()
-            .flat_map(|service| (1..=service.replicas()).map(move |number| self.replica(service, number, grpc)))
+            .flat_map(|service| {
+                (1..=service.replicas()).map(move |number| self.replica(service, number, grpc))
+            })
             .collect()
     }
 
@@ -193,19 +191,22 @@ mod tests {
             state: &state,
             search_path: "/opt/weft".into(),
         };
-        let raw = serde_yaml::from_str(
+        let raw: Result<weft_model::mesh_file::RawMeshFile, _> = serde_yaml::from_str(
             "name: shop\nservices: {orders: {command: [./orders, $PORT], replicas: 2, check: tcp, \
              env: {A: b}, upstreams: {stock: 9001}}}",
         );
         // Two replicas cannot share a fixed port, so the file is mended first.
         assert!(MeshFile::try_from(raw.unwrap()).is_err());
-        let raw = serde_yaml::from_str(
+        let raw: Result<weft_model::mesh_file::RawMeshFile, _> = serde_yaml::from_str(
             "name: shop\nservices: {orders: {command: [./orders, $PORT], replicas: 2, check: tcp, \
              env: {A: b}, upstreams: {stock: 0}}}",
         );
         let mesh = MeshFile::try_from(raw.unwrap()).unwrap();
         let replicas = places.replicas(&mesh, "127.0.0.1:8502".parse().unwrap());
-        assert_eq!(replicas.iter().map(|replica| replica.name.as_str()).collect::<Vec<_>>(), ["orders-1", "orders-2"]);
+        assert_eq!(
+            replicas.iter().map(|replica| replica.name.as_str()).collect::<Vec<_>>(),
+            ["orders-1", "orders-2"]
+        );
         let first = &replicas[0];
         assert_eq!(first.program, Path::new("/opt/weft/weft-sidecar"));
         let text = words(first);

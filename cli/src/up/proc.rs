@@ -17,6 +17,11 @@ impl Processes {
         Self { parents: pids.filter_map(|pid| Some((pid, parent(pid)?))).collect() }
     }
 
+    /// Whether it was there.
+    pub(crate) fn contains(&self, pid: u32) -> bool {
+        self.parents.contains_key(&pid)
+    }
+
     /// The direct children of a process.
     pub(crate) fn children(&self, pid: u32) -> impl Iterator<Item = u32> {
         self.parents.iter().filter(move |(_, parent)| **parent == pid).map(|(child, _)| *child)

@@ -66,7 +66,7 @@ pub(super) struct Session<'a> {
 
 /// Why the session goes over to stopping.
 enum End {
-    Signal(&'static str),
+    Told,
     AllEnded { well: bool },
 }
 
@@ -101,7 +101,7 @@ impl<'a> Session<'a> {
         let result = self.work().await;
         self.stop().await;
         let (message, code) = match &result {
-            Ok(End::Signal(_)) => ("stopped; nothing is left running".to_owned(), ExitCode::SUCCESS),
+            Ok(End::Told) => ("stopped; nothing is left running".to_owned(), ExitCode::SUCCESS),
             Ok(End::AllEnded { well: true }) => ("every replica has ended well".into(), ExitCode::SUCCESS),
             Ok(End::AllEnded { well: false }) => ("a replica has failed".into(), ExitCode::FAILURE),
             Err(_) => ("stopped".into(), ExitCode::FAILURE),
@@ -112,7 +112,7 @@ impl<'a> Session<'a> {
 
     async fn work(&mut self) -> anyhow::Result<End> {
         self.spawn(self.places.control_plane(self.options.control_plane_http));
-        let Some(up) = self.control_plane_up().await? else { return Ok(End::Signal("a signal")) };
+        let Some(up) = self.control_plane_up().await? else { return Ok(End::Told) };
         let Event::Up { ports, .. } = &up else { bail!("the control plane has no ports") };
         let grpc = ports.grpc.context("the control plane reports no gRPC port")?;
         let http = ports.http.context("the control plane reports no HTTP port")?;
@@ -141,10 +141,15 @@ impl<'a> Session<'a> {
         match up {
             Ok(Some(up @ Event::Up { .. })) => Ok(Some(up)),
             Ok(Some(Event::Ended { last_words, .. })) => {
-                bail!("the control plane does not start: {}", last_words.unwrap_or_else(|| "it says nothing".into()))
+                bail!(
+                    "the control plane does not start: {}",
+                    last_words.unwrap_or_else(|| "it says nothing".into())
+                )
             }
             Ok(_) => bail!("the control plane does not start"),
-            Err(_) => bail!("the control plane does not listen within {START_TIMEOUT:?}: see its lines above"),
+            Err(_) => {
+                bail!("the control plane does not listen within {START_TIMEOUT:?}: see its lines above")
+            }
         }
     }
 
@@ -162,7 +167,7 @@ impl<'a> Session<'a> {
                 biased;
                 signal = stop_signal(&mut self.signals) => {
                     self.console.say(format!("{signal}: stopping (once more stops at once)")).await;
-                    return Ok(End::Signal(signal));
+                    return Ok(End::Told);
                 }
                 Some(event) = self.events.recv() => self.take(&event, status).await?,
                 Some(ended) = self.supervisors.join_next() => {

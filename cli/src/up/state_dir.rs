@@ -127,7 +127,9 @@ fn lock(path: &Path, mesh: &str, dir: &Path) -> anyhow::Result<Flock<fs::File>> 
                 dir.display()
             )
         }
-        Err((_, errno)) => Err(io::Error::from(errno)).with_context(|| format!("cannot lock {}", path.display())),
+        Err((_, errno)) => {
+            Err(io::Error::from(errno)).with_context(|| format!("cannot lock {}", path.display()))
+        }
     }
 }
 
