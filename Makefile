@@ -17,7 +17,7 @@ help: ## this list
 
 demo: ## the gateway example, running: requests, a replica killed and replaced (DEMO_SECONDS=20 ends by itself)
 	cargo build --profile demo -p weft -p weft-control-plane -p weft-sidecar -p weft-example-gateway
-	@$(TARGET_DIR)/demo/weft-example-gateway demo --bin-dir $(TARGET_DIR)/demo
+	@$(TARGET_DIR)/demo/weft demo
 
 test: tools interop binaries ## every test at the size for each run
 	@rm -f $(SKIPPED)

@@ -107,7 +107,7 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 pub struct Output {
     /// How the result looks
-    #[arg(short, long = "output", value_name = "FORMAT", value_enum, default_value_t)]
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", value_enum, default_value_t)]
     pub format: Format,
 }
 
@@ -115,7 +115,7 @@ pub struct Output {
 #[derive(Debug, Clone, Args)]
 pub struct Connection {
     /// The control plane's HTTP address [default: that of the last `weft up` here, else http://127.0.0.1:8500]
-    #[arg(long, env = "WEFT_HTTP_ADDR", value_name = "URL")]
+    #[arg(long, env = "WEFT_HTTP_ADDR", hide_env_values = true, value_name = "URL")]
     pub address: Option<String>,
 }
 

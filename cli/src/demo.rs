@@ -45,7 +45,7 @@ pub struct Options {
     #[arg(default_value = "examples/gateway/weft.yaml", value_name = "FILE")]
     pub file: PathBuf,
     /// End by itself after so many seconds [default: with a terminal, at Ctrl-C; else 20]
-    #[arg(long, env = "DEMO_SECONDS", value_name = "N", value_parser = clap::value_parser!(u64).range(5..=86_400))]
+    #[arg(long, env = "DEMO_SECONDS", hide_env_values = true, value_name = "N", value_parser = clap::value_parser!(u64).range(5..=86_400))]
     pub seconds: Option<u64>,
     /// Requests a second
     #[arg(long, value_name = "N", default_value_t = 80, value_parser = clap::value_parser!(u32).range(1..=2_000))]
