@@ -33,6 +33,7 @@ use super::{
     proc::Processes,
     shim,
 };
+use crate::environment;
 
 /// How long a process has to end after SIGTERM: the sidecar's own drain is 20 s, then 5 s for its application.
 pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(27);
@@ -88,6 +89,9 @@ impl Running {
             _ => {}
         }
         let mut command = shim::command(&spec.program, &spec.arguments);
+        for name in environment::not_inherited() {
+            command.env_remove(name);
+        }
         command.envs(spec.env.iter().map(|(name, value)| (name, value))).current_dir(&spec.dir);
         let mut command = Command::from(command);
         // A group of its own: Ctrl-C reaches us alone, and what it leaves behind can be found.
