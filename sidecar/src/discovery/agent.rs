@@ -1,0 +1,360 @@
+//! The task that owns the discovery machine: responses go in, the table and the snapshot on disk come out,
+//! and first dials are answered from what it knows.
+
+mod keep;
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    sync::{mpsc, watch},
+    time::MissedTickBehavior,
+};
+use tonic::{Status as RpcStatus, transport::Channel};
+use weft_model::{
+    discovery::{Client, Kind, NAMES_MAX, Presence},
+    name::ServiceName,
+};
+use weft_proto::{
+    discovery as proto,
+    weft::v1::{Heartbeat, ServiceDigest},
+};
+use weft_runtime::drain;
+
+use super::{
+    Command, Dump, ServiceDump, Status,
+    convert::Reader,
+    keeper,
+    link::{Event, Link, Requests},
+    usage::Usage,
+    waiters::{Waiters, answer},
+    wire,
+};
+use crate::{
+    config::SidecarConfig,
+    table::{Demand, Demanded, Publisher},
+};
+use keep::Keep;
+
+/// How long readiness waits for the names that are subscribed at start.
+const READY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often names are looked at: whether they are dialled still, whether dials have gone.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(15);
+/// Services a heartbeat compares, at most; the others have their turn in the next.
+const DIGESTS_MAX: usize = 256;
+
+/// What an agent is made of.
+pub(super) struct Setup<'a> {
+    pub(super) config: &'a SidecarConfig,
+    pub(super) node: proto::Node,
+    pub(super) channel: Channel,
+    pub(super) publisher: Publisher,
+    pub(super) status: Arc<watch::Sender<Status>>,
+}
+
+/// See the module.
+pub(super) struct Agent {
+    node: proto::Node,
+    client: Client<Reader>,
+    publisher: Publisher,
+    status: Arc<watch::Sender<Status>>,
+    link: Link,
+    /// While the stream is up.
+    requests: Option<Requests>,
+    usage: Usage,
+    waiters: Waiters,
+    keep: Keep,
+    store_id: Arc<str>,
+    /// The last service of the last heartbeat.
+    digested: Option<Arc<str>>,
+}
+
+impl Agent {
+    /// With what is on disk in its table already.
+    pub(super) fn new(setup: Setup<'_>) -> Self {
+        let fixed = setup.config.names().map(|name| Arc::from(name.to_string()));
+        let mut agent = Self {
+            node: setup.node,
+            client: Client::new(Reader),
+            publisher: setup.publisher,
+            status: setup.status,
+            link: Link::new(setup.channel),
+            requests: None,
+            usage: Usage::new(fixed),
+            waiters: Waiters::default(),
+            keep: Keep::new(keeper::path(&setup.config.data_dir)),
+            store_id: "".into(),
+            digested: None,
+        };
+        agent.restore();
+        for name in agent.usage.fixed() {
+            agent.client.subscribe(name);
+        }
+        agent.publish();
+        agent.keep.clean();
+        agent.see_ready();
+        agent
+    }
+
+    /// Until the drain. What is known goes to disk at the end.
+    pub(super) async fn run(
+        mut self,
+        mut commands: mpsc::Receiver<Command>,
+        mut demands: mpsc::Receiver<Demand>,
+        drain: drain::Watch,
+    ) {
+        let ready_by = tokio::time::Instant::now() + READY_TIMEOUT;
+        let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let requests = self.requests.clone().filter(|_| self.client.has_request());
+            tokio::select! {
+                // The end first. An answer is written before the next response is read, because it is to
+                // show what was known before it.
+                biased;
+                () = drain.draining() => break,
+                permit = reserve(requests) => self.speak(permit),
+                event = self.link.next() => self.on_event(event),
+                Some(command) = commands.recv() => self.on_command(command),
+                Some(demand) = demands.recv() => self.on_demand(demand),
+                () = self.keep.progress() => {}
+                _ = sweep.tick() => self.sweep(Instant::now()),
+                () = tokio::time::sleep_until(ready_by), if !self.status.borrow().ready => self.be_ready(),
+            }
+            if self.keep.is_due() {
+                self.keep.begin(self.kept());
+            }
+        }
+        self.keep.finish(self.kept()).await;
+    }
+
+    fn restore(&mut self) {
+        let Some(kept) = self.keep.load() else { return };
+        let now = Instant::now();
+        self.store_id = kept.store_id;
+        for restored in kept.services {
+            let name = Arc::clone(&restored.service.name);
+            for (resource, reason) in self.client.restore(restored) {
+                tracing::warn!(%resource, reason, "resource in the snapshot refused");
+            }
+            self.usage.touch(&name, now);
+        }
+    }
+
+    fn speak(&mut self, permit: Option<mpsc::OwnedPermit<proto::DeltaDiscoveryRequest>>) {
+        // Without a permit the stream has ended, which its responses will tell.
+        let Some(permit) = permit else {
+            self.requests = None;
+            return;
+        };
+        if let Some(request) = self.client.poll() {
+            permit.send(wire::request(request, &self.node));
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Opened(requests) => {
+                tracing::info!("discovery stream opened");
+                self.requests = Some(requests);
+                self.client.on_connected();
+                self.status.send_modify(|status| (status.connected, status.trouble) = (true, "".into()));
+            }
+            Event::Response(response) => {
+                let Some(response) = wire::response(response) else { return };
+                if let Err(error) = self.client.on_response(response) {
+                    let lost = self.link.lose(RpcStatus::internal(error.to_string()));
+                    self.on_event(lost);
+                    return;
+                }
+                for (resource, reason) in self.client.refused() {
+                    tracing::debug!(%resource, %reason, "resource refused");
+                }
+                self.publish();
+                self.see_ready();
+            }
+            Event::Lost(status) => {
+                if self.requests.take().is_some() || self.status.borrow().trouble.is_empty() {
+                    tracing::warn!(%status, "discovery stream lost: what is known serves on");
+                }
+                self.client.on_disconnected();
+                let trouble = format!("discovery: {}", status.message()).into();
+                self.status.send_modify(|now| (now.connected, now.trouble) = (false, trouble));
+            }
+        }
+    }
+
+    fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Digests(reply) => drop(reply.send(self.digests())),
+            Command::Resync(services) => {
+                tracing::warn!(?services, "the control plane believes something else: syncing");
+                for service in services {
+                    self.client.resync(&service);
+                }
+            }
+            Command::Store(store_id) => {
+                if *self.store_id != *store_id {
+                    if !self.store_id.is_empty() {
+                        tracing::warn!(old = %self.store_id, new = %store_id, "the control plane has a new store");
+                    }
+                    self.store_id = Arc::clone(&store_id);
+                    self.keep.dirty();
+                }
+                self.status.send_modify(|status| status.store_id = store_id);
+            }
+            Command::Dump(reply) => drop(reply.send(self.dump())),
+        }
+    }
+
+    fn on_demand(&mut self, demand: Demand) {
+        let name: Arc<str> = demand.service.to_string().into();
+        match self.client.presence(&name) {
+            Some(Presence::Closed) => answer(demand.reply, Demanded::Known),
+            Some(Presence::Absent) => {
+                self.usage.touch(&name, Instant::now());
+                answer(demand.reply, Demanded::NoRoute);
+            }
+            Some(Presence::Unknown) => self.waiters.wait(&name, demand.reply),
+            None if self.client.wanted().len() >= NAMES_MAX && !self.make_room() => {
+                tracing::warn!(service = %name, limit = NAMES_MAX, "no more names are subscribed");
+                answer(demand.reply, Demanded::Timeout);
+            }
+            None => {
+                self.client.subscribe(&name);
+                self.usage.touch(&name, Instant::now());
+                self.waiters.wait(&name, demand.reply);
+            }
+        }
+    }
+
+    /// Drops the name that does not exist and was not dialled for longest, so that dials of made-up names
+    /// don't shut out real ones.
+    fn make_room(&mut self) -> bool {
+        let absent = |name: &str| self.client.presence(name) != Some(Presence::Closed);
+        let Some(name) = self.usage.oldest(absent) else { return false };
+        self.drop_name(&name);
+        true
+    }
+
+    fn sweep(&mut self, now: Instant) {
+        self.waiters.forget_gone();
+        if self.requests.is_none() {
+            return;
+        }
+        let table = self.publisher.current();
+        let mark = |name: &str| {
+            let service = table.services.get(&name.parse::<ServiceName>().ok()?)?;
+            Some(service.cell.last_used.load(Ordering::Relaxed))
+        };
+        for name in self.usage.idle(now, mark) {
+            tracing::info!(service = %name, "no longer dialled: dropped");
+            self.drop_name(&name);
+        }
+        self.publish();
+    }
+
+    fn drop_name(&mut self, name: &str) {
+        self.client.unsubscribe(name);
+        self.usage.forget(name);
+        self.waiters.resolve(name, Demanded::Timeout);
+    }
+
+    /// Brings the table up to date, then answers who waited for it.
+    fn publish(&mut self) {
+        let changed = self.client.take_changed();
+        if changed.is_empty() {
+            return;
+        }
+        let parsed = changed.iter().filter_map(|name| Some((name.parse::<ServiceName>().ok()?, name)));
+        self.publisher.update(parsed.map(|(service, name)| {
+            let endpoints = self.client.endpoints(name).map(|endpoints| endpoints.cloned().collect());
+            (service, endpoints)
+        }));
+        self.keep.dirty();
+        self.answer(&changed);
+    }
+
+    fn answer(&mut self, changed: &BTreeSet<Arc<str>>) {
+        for name in changed {
+            match self.client.presence(name) {
+                Some(Presence::Closed) => self.waiters.resolve(name, Demanded::Known),
+                Some(Presence::Absent) => self.waiters.resolve(name, Demanded::NoRoute),
+                Some(Presence::Unknown) | None => {}
+            }
+        }
+    }
+
+    fn see_ready(&self) {
+        let known = |name| self.client.presence(name).is_some_and(|presence| presence != Presence::Unknown);
+        if !self.status.borrow().ready && self.usage.fixed().all(|name| known(name)) {
+            self.status.send_modify(|status| status.ready = true);
+        }
+    }
+
+    fn be_ready(&self) {
+        let unknown = |name: &&Arc<str>| self.client.presence(name) == Some(Presence::Unknown);
+        let unknown: Vec<&Arc<str>> = self.usage.fixed().filter(unknown).collect();
+        tracing::warn!(?unknown, "ready without knowing all names: the control plane did not answer");
+        self.status.send_modify(|status| status.ready = true);
+    }
+
+    fn digests(&mut self) -> Heartbeat {
+        let all = || self.client.wanted();
+        let behind = |name: &&Arc<str>| self.digested.as_ref().is_none_or(|last| *name > last);
+        let mut names: Vec<Arc<str>> = all().filter(behind).take(DIGESTS_MAX).cloned().collect();
+        if names.len() < DIGESTS_MAX && self.digested.is_some() {
+            let rest = DIGESTS_MAX - names.len();
+            names.extend(all().filter(|name| !behind(name)).take(rest).cloned());
+        }
+        self.digested = names.last().cloned();
+        let digests = names.iter().filter_map(|name| {
+            let (digest, endpoints) = self.client.digest(name)?;
+            Some(ServiceDigest {
+                service: name.to_string(),
+                xor: digest.to_bits(),
+                endpoints: u32::try_from(endpoints).unwrap_or(u32::MAX),
+            })
+        });
+        Heartbeat {
+            sequence: 0,
+            digests: digests.collect(),
+            endpoint_nonce: self.client.nonce(Kind::Endpoint).to_owned(),
+            service_nonce: self.client.nonce(Kind::Service).to_owned(),
+        }
+    }
+
+    fn dump(&self) -> Dump {
+        let services = self.client.wanted().map(|name| ServiceDump {
+            name: name.to_string(),
+            presence: match self.client.presence(name) {
+                Some(Presence::Closed) => "closed",
+                Some(Presence::Absent) => "absent",
+                Some(Presence::Unknown) | None => "unknown",
+            },
+            endpoints: self.client.endpoints(name).map_or(0, Iterator::count),
+        });
+        let refused = self.client.refused();
+        Dump {
+            status: self.status.borrow().clone(),
+            services: services.collect(),
+            refused: refused.map(|(name, reason)| (name.to_string(), reason.to_string())).collect(),
+        }
+    }
+
+    fn kept(&self) -> impl FnOnce() -> keeper::Kept + use<> {
+        let (store_id, services) = (Arc::clone(&self.store_id), self.client.closed().collect());
+        move || keeper::Kept { store_id, services }
+    }
+}
+
+/// Room for a request; never, when there is none to send.
+async fn reserve(requests: Option<Requests>) -> Option<mpsc::OwnedPermit<proto::DeltaDiscoveryRequest>> {
+    match requests {
+        Some(requests) => requests.reserve_owned().await.ok(),
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,175 @@
+//! Who this sidecar is, and the instance as it registers it.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use http::Uri;
+use tokio::net::UdpSocket;
+use tonic::Status as RpcStatus;
+use weft_model::endpoint::{Health, Protocol};
+use weft_proto::{discovery, weft::v1 as proto};
+
+use crate::config::{InstanceConfig, SidecarConfig};
+
+/// The hop header that this sidecar's inbound reads.
+const HOP_VERSION: u32 = 1;
+
+/// Fixed from start to end.
+#[derive(Debug, Clone)]
+pub(in super::super) struct Identity {
+    node: String,
+    sidecar_id: String,
+    incarnation: u64,
+    instance: Option<InstanceConfig>,
+    inbound: SocketAddr,
+    advertise: Option<SocketAddr>,
+    admin: SocketAddr,
+    control_plane: String,
+}
+
+impl Identity {
+    pub(in super::super) fn new(config: &SidecarConfig, inbound: SocketAddr, admin: SocketAddr) -> Self {
+        // Ids of instances are unique a node; a sidecar without one is told from others by its process.
+        let sidecar_id = match &config.instance {
+            Some(instance) => instance.id.to_string(),
+            None => format!("outbound-{}", std::process::id()),
+        };
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            node: config.node.to_string(),
+            sidecar_id,
+            incarnation: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+            instance: config.instance.clone(),
+            inbound,
+            advertise: config.advertise,
+            admin,
+            control_plane: config.control_plane.clone().unwrap_or_default(),
+        }
+    }
+
+    /// As discovery requests carry it.
+    pub(in super::super) fn node(&self) -> discovery::Node {
+        let service = self.instance.as_ref().map(|instance| instance.service.to_string());
+        discovery::Node {
+            id: format!("{}/{}", self.node, self.sidecar_id),
+            cluster: service.unwrap_or_default(),
+        }
+    }
+
+    /// The first message. `with_instance` registers the instance, if there is one.
+    pub(super) async fn hello(
+        &self,
+        with_instance: bool,
+        health: Health,
+        reason: String,
+    ) -> Result<proto::Hello, RpcStatus> {
+        let instance = match self.instance.as_ref().filter(|_| with_instance) {
+            Some(instance) => {
+                let advertise = self.advertise().await?;
+                Some(register(instance, advertise, health, reason))
+            }
+            None => None,
+        };
+        Ok(proto::Hello {
+            node: self.node.clone(),
+            sidecar_id: self.sidecar_id.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            incarnation: self.incarnation,
+            instance,
+            admin_address: self.admin.to_string(),
+        })
+    }
+
+    /// Where other sidecars find the inbound listener: as configured, else where it listens, else at the
+    /// address from which the control plane is reached.
+    async fn advertise(&self) -> Result<SocketAddr, RpcStatus> {
+        if let Some(advertise) = self.advertise {
+            return Ok(advertise);
+        }
+        if !self.inbound.ip().is_unspecified() {
+            return Ok(self.inbound);
+        }
+        let ip = self.own_address().await.map_err(|error| {
+            RpcStatus::unavailable(format!("own address not found, give --advertise: {error}"))
+        })?;
+        Ok(SocketAddr::new(ip, self.inbound.port()))
+    }
+
+    /// No packet is sent: a connected datagram socket knows its own address.
+    async fn own_address(&self) -> std::io::Result<IpAddr> {
+        let uri: Uri = self.control_plane.parse().map_err(std::io::Error::other)?;
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let port = uri.port_u16().unwrap_or(80);
+        let mut last = std::io::Error::other("the control plane's name has no address");
+        for target in tokio::net::lookup_host((host, port)).await? {
+            let any = if target.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+            let socket = UdpSocket::bind(any).await?;
+            match socket.connect(target).await {
+                Ok(()) => return Ok(socket.local_addr()?.ip()),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+}
+
+/// A health transition.
+pub(super) fn report(health: Health, reason: String) -> proto::HealthReport {
+    proto::HealthReport { health: wire_health(health).into(), reason }
+}
+
+fn register(
+    instance: &InstanceConfig,
+    advertise: SocketAddr,
+    health: Health,
+    reason: String,
+) -> proto::Instance {
+    // An application on loopback is known to others by the host's address.
+    let app = instance.app.ip();
+    let address = if app.is_loopback() || app.is_unspecified() { advertise.ip() } else { app };
+    proto::Instance {
+        service: instance.service.name.to_string(),
+        namespace: instance.service.namespace.to_string(),
+        id: instance.id.to_string(),
+        address: address.to_string(),
+        ports: vec![proto::Port {
+            name: String::new(),
+            protocol: wire_protocol(instance.protocol).into(),
+            port: u32::from(instance.app.port()),
+        }],
+        tags: instance.tags.clone(),
+        meta: Vec::new(),
+        weight: u32::from(instance.weight),
+        zone: instance.zone.clone(),
+        sidecar: Some(proto::Sidecar {
+            address: advertise.to_string(),
+            hop_version: HOP_VERSION,
+            identity: String::new(),
+            tls: proto::TlsMode::TlsOff.into(),
+        }),
+        health: wire_health(health).into(),
+        reason,
+        deregister_after_ms: 0,
+    }
+}
+
+const fn wire_health(health: Health) -> proto::Health {
+    match health {
+        Health::Passing => proto::Health::Passing,
+        Health::Warning => proto::Health::Warning,
+        Health::Critical => proto::Health::Critical,
+    }
+}
+
+const fn wire_protocol(protocol: Protocol) -> proto::Protocol {
+    match protocol {
+        Protocol::Auto => proto::Protocol::Auto,
+        Protocol::Http => proto::Protocol::Http,
+        Protocol::Http2 => proto::Protocol::Http2,
+        Protocol::Grpc => proto::Protocol::Grpc,
+        Protocol::Tcp => proto::Protocol::Tcp,
+        Protocol::Amqp => proto::Protocol::Amqp,
+    }
+}

@@ -1,0 +1,1 @@
+//! The discovery client against a scripted control plane.
