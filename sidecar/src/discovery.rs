@@ -10,7 +10,6 @@
 //! Losing a stream never empties a table: both tasks try again for ever, and what is known serves on.
 
 mod agent;
-mod alone;
 mod attach;
 mod convert;
 mod keeper;
@@ -26,11 +25,11 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 use tonic::transport::{Channel, Endpoint as Target};
-use weft_model::endpoint::Health;
 use weft_runtime::drain;
 
 use crate::{
     config::SidecarConfig,
+    run::AppHealth,
     table::{Demand, Publisher},
 };
 
@@ -47,14 +46,16 @@ const COMMANDS_WAITING_MAX: usize = 16;
 /// What the discovery client is given beside the configuration.
 #[derive(Debug)]
 pub struct Inputs {
+    /// Its URL, `http://host:port`.
+    pub control_plane: String,
     /// The table's writing side.
     pub publisher: Publisher,
     /// First dials.
     pub demands: mpsc::Receiver<Demand>,
-    /// What the sidecar's own checks say of the application, and why.
-    pub health: watch::Receiver<(Health, String)>,
-    /// The inbound listener, bound.
-    pub inbound: SocketAddr,
+    /// What the sidecar's own checks say of the application.
+    pub health: watch::Receiver<AppHealth>,
+    /// What other sidecars are told to dial.
+    pub advertise: SocketAddr,
     /// The admin listener, bound.
     pub admin: SocketAddr,
     /// The tasks end when it begins; the last state goes to disk first.
@@ -78,14 +79,10 @@ pub enum StartError {
 /// How things stand with the control plane.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Status {
-    /// Runs without a control plane.
-    pub alone: bool,
     /// The discovery stream is there.
     pub connected: bool,
     /// The `Attach` stream is there.
     pub attached: bool,
-    /// All names that are subscribed at start are known, or the wait for them is over.
-    pub ready: bool,
     /// Of the control plane that was last heard; empty before.
     pub store_id: Arc<str>,
     /// Why the last stream ended, or was refused; empty while all is well.
@@ -114,12 +111,12 @@ pub struct ServiceDump {
     pub endpoints: usize,
 }
 
-/// The running discovery client. Dropping it changes nothing; its tasks end with the drain.
-#[derive(Debug)]
+/// The running discovery client; clones are cheap. Dropping it changes nothing; its tasks end with the drain.
+#[derive(Debug, Clone)]
 pub struct DiscoveryHandle {
     status: watch::Receiver<Status>,
     commands: mpsc::Sender<Command>,
-    leave: watch::Sender<bool>,
+    leave: Arc<watch::Sender<bool>>,
     left: watch::Receiver<bool>,
 }
 
@@ -145,13 +142,8 @@ pub fn start(config: &SidecarConfig, inputs: Inputs) -> Result<DiscoveryHandle, 
     let (commands, commanded) = mpsc::channel(COMMANDS_WAITING_MAX);
     let (leave, leaving) = watch::channel(false);
     let (left_sender, left) = watch::channel(false);
-    let Some(url) = &config.control_plane else {
-        alone::start(config, inputs, &status_sender);
-        left_sender.send_replace(true);
-        return Ok(DiscoveryHandle { status, commands, leave, left });
-    };
-    let channel = channel(url)?;
-    let identity = attach::Identity::new(config, inputs.inbound, inputs.admin);
+    let channel = channel(&inputs.control_plane)?;
+    let identity = attach::Identity::new(config, inputs.advertise, inputs.admin);
     let status_sender = Arc::new(status_sender);
     let agent = agent::Agent::new(agent::Setup {
         config,
@@ -171,7 +163,7 @@ pub fn start(config: &SidecarConfig, inputs: Inputs) -> Result<DiscoveryHandle, 
         left: left_sender,
     };
     tokio::spawn(async move { inputs.drain.unless_draining(attach.run()).await });
-    Ok(DiscoveryHandle { status, commands, leave, left })
+    Ok(DiscoveryHandle { status, commands, leave: Arc::new(leave), left })
 }
 
 impl DiscoveryHandle {
@@ -185,10 +177,10 @@ impl DiscoveryHandle {
         self.status.clone()
     }
 
-    /// Ends when the names that are subscribed at start are known, 10 s after the start at most.
-    pub async fn ready(&self) {
-        // The sender ends with the tasks: then nobody waits for readiness any more.
-        let _ = self.status.clone().wait_for(|status| status.ready).await;
+    /// Ends when the control plane has taken this sidecar in.
+    pub async fn attached(&self) {
+        // The sender ends with the tasks: then nobody waits any more.
+        let _ = self.status.clone().wait_for(|status| status.attached).await;
     }
 
     /// Takes the instance out of the registry and keeps it out. Waits a short while for the control plane to

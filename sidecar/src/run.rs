@@ -29,10 +29,11 @@ use weft_runtime::{
 use crate::{
     admin::{
         self,
-        readiness::{Conditions, Readiness},
+        readiness::{Conditions, PATIENCE, Readiness},
     },
     app::{App, environment},
     config::{RunArgs, SidecarConfig},
+    discovery::{self, DiscoveryHandle},
     table::{self, Demand, Directory, Publisher},
 };
 
@@ -48,8 +49,6 @@ use data_dir::DataDir;
 pub use health::AppHealth;
 use stub as data;
 
-/// The part of a stop that tells others: it must not hold the stop up when the control plane is down.
-const DEREGISTER_TIMEOUT: Duration = Duration::from_secs(1);
 /// For discovery, checks and admin to end.
 const TASKS_TIMEOUT: Duration = Duration::from_secs(2);
 /// What a sidecar without an application ends with.
@@ -82,6 +81,7 @@ struct Sidecar {
     readiness: Readiness,
     directory: Directory,
     drain: Drain,
+    discovery: Option<DiscoveryHandle>,
     app: Option<App>,
 }
 
@@ -120,9 +120,10 @@ impl Sidecar {
             Arc::new(Mutex::new(registry)),
         );
         tokio::spawn(answers.serve(admin_listener, drain.watch()));
-        let sidecar = Self { config, bound, data_dir, data, readiness, directory, drain, app: None };
-        sidecar.start_checks();
-        sidecar.start_discovery(publisher, demands);
+        let mut sidecar =
+            Self { config, bound, data_dir, data, readiness, directory, drain, discovery: None, app: None };
+        let health = sidecar.start_checks();
+        sidecar.start_discovery(publisher, demands, health)?;
         sidecar.start_waiting_for_names();
         ports::write(sidecar.data_dir.path(), &sidecar.bound)?;
         tracing::info!(
@@ -207,21 +208,48 @@ impl Sidecar {
         }
     }
 
-    fn start_checks(&self) {
-        let Some(instance) = &self.config.instance else { return };
+    fn start_checks(&self) -> watch::Receiver<AppHealth> {
         let unknown = AppHealth { health: Health::Critical, reason: health::NOT_CHECKED.into() };
-        let (tell, _told) = watch::channel(unknown);
+        let (tell, told) = watch::channel(unknown);
+        let Some(instance) = &self.config.instance else { return told };
         let probe =
             async |_: &weft_model::check::CheckSpec| weft_model::check::ProbeResult::Pass(String::new());
         let check =
             health::check(instance.check.clone(), probe, tell, self.readiness.clone(), self.drain.watch());
         tokio::spawn(check);
+        told
     }
 
-    fn start_discovery(&self, publisher: Publisher, demands: mpsc::Receiver<Demand>) {
-        let _advertised = self.bound.advertised(&self.config);
-        let services = self.config.services.clone();
-        tokio::spawn(alone::serve(services, publisher, demands, self.drain.watch()));
+    fn start_discovery(
+        &mut self,
+        publisher: Publisher,
+        demands: mpsc::Receiver<Demand>,
+        health: watch::Receiver<AppHealth>,
+    ) -> anyhow::Result<()> {
+        let Some(control_plane) = self.config.control_plane.clone() else {
+            let services = self.config.services.clone();
+            tokio::spawn(alone::serve(services, publisher, demands, self.drain.watch()));
+            return Ok(());
+        };
+        let inputs = discovery::Inputs {
+            control_plane,
+            publisher,
+            demands,
+            health,
+            advertise: self.bound.advertised(&self.config),
+            admin: self.bound.admin,
+            drain: self.drain.watch(),
+        };
+        let handle = discovery::start(&self.config, inputs)?;
+        let (readiness, drain, attached) = (self.readiness.clone(), self.drain.watch(), handle.clone());
+        tokio::spawn(async move {
+            let attached = tokio::time::timeout(PATIENCE, attached.attached());
+            if drain.unless_draining(attached).await.is_some() {
+                readiness.update(|conditions| conditions.attached = true);
+            }
+        });
+        self.discovery = Some(handle);
+        Ok(())
     }
 
     fn start_waiting_for_names(&self) {
@@ -236,9 +264,8 @@ impl Sidecar {
     }
 
     async fn deregister(&self) {
-        let said = tokio::time::timeout(DEREGISTER_TIMEOUT, async {});
-        if said.await.is_err() {
-            tracing::warn!("could not deregister, the lease will run out");
+        if let Some(discovery) = &self.discovery {
+            discovery.deregister().await;
         }
     }
 }

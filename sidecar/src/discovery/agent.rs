@@ -39,8 +39,6 @@ use crate::{
 };
 use keep::Keep;
 
-/// How long readiness waits for the names that are subscribed at start.
-const READY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often names are looked at: whether they are dialled still, whether dials have gone.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(15);
 /// Services a heartbeat compares, at most; the others have their turn in the next.
@@ -95,7 +93,6 @@ impl Agent {
         }
         agent.publish();
         agent.keep.clean();
-        agent.see_ready();
         agent
     }
 
@@ -106,7 +103,6 @@ impl Agent {
         mut demands: mpsc::Receiver<Demand>,
         drain: drain::Watch,
     ) {
-        let ready_by = tokio::time::Instant::now() + READY_TIMEOUT;
         let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -122,7 +118,6 @@ impl Agent {
                 Some(demand) = demands.recv() => self.on_demand(demand),
                 () = self.keep.progress() => {}
                 _ = sweep.tick() => self.sweep(Instant::now()),
-                () = tokio::time::sleep_until(ready_by), if !self.status.borrow().ready => self.be_ready(),
             }
             if self.keep.is_due() {
                 self.keep.begin(self.kept());
@@ -174,7 +169,6 @@ impl Agent {
                     tracing::debug!(%resource, %reason, "resource refused");
                 }
                 self.publish();
-                self.see_ready();
             }
             Event::Lost(status) => {
                 if self.requests.take().is_some() || self.status.borrow().trouble.is_empty() {
@@ -286,20 +280,6 @@ impl Agent {
                 Some(Presence::Unknown) | None => {}
             }
         }
-    }
-
-    fn see_ready(&self) {
-        let known = |name| self.client.presence(name).is_some_and(|presence| presence != Presence::Unknown);
-        if !self.status.borrow().ready && self.usage.fixed().all(|name| known(name)) {
-            self.status.send_modify(|status| status.ready = true);
-        }
-    }
-
-    fn be_ready(&self) {
-        let unknown = |name: &&Arc<str>| self.client.presence(name) == Some(Presence::Unknown);
-        let unknown: Vec<&Arc<str>> = self.usage.fixed().filter(unknown).collect();
-        tracing::warn!(?unknown, "ready without knowing all names: the control plane did not answer");
-        self.status.send_modify(|status| status.ready = true);
     }
 
     fn digests(&mut self) -> Heartbeat {

@@ -18,7 +18,6 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status as RpcStatus, Streaming, transport::Channel};
-use weft_model::endpoint::Health;
 use weft_proto::weft::v1::{
     self as proto, attach_request::Message as Say, attach_response::Message as Heard, mesh_client::MeshClient,
 };
@@ -27,6 +26,7 @@ use super::{
     Command, Status,
     link::{BACKOFF, GOOD_AFTER},
 };
+use crate::run::AppHealth;
 pub(super) use identity::Identity;
 
 /// How long the control plane may take to answer a Hello.
@@ -43,7 +43,7 @@ const MESSAGES_WAITING_MAX: usize = 16;
 pub(super) struct Attach {
     pub(super) identity: Identity,
     pub(super) channel: Channel,
-    pub(super) health: watch::Receiver<(Health, String)>,
+    pub(super) health: watch::Receiver<AppHealth>,
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) status: Arc<watch::Sender<Status>>,
     /// True once the instance is to go.
@@ -82,8 +82,8 @@ impl Attach {
 
     async fn open(&mut self) -> Result<Session, RpcStatus> {
         let leaving = *self.leaving.borrow_and_update();
-        let (health, reason) = self.health.borrow_and_update().clone();
-        let hello = self.identity.hello(!leaving, health, reason).await?;
+        let health = self.health.borrow_and_update().clone();
+        let hello = self.identity.hello(!leaving, health);
         let registered = hello.instance.is_some();
         let (say, outgoing) = mpsc::channel(MESSAGES_WAITING_MAX);
         send(&say, Say::Hello(hello))?;
@@ -130,8 +130,8 @@ impl Attach {
                 biased;
                 () = leave(&mut self.leaving), if session.registered => return self.leave(session).await,
                 Ok(()) = self.health.changed() => {
-                    let (health, reason) = self.health.borrow_and_update().clone();
-                    send(&session.say, Say::Health(identity::report(health, reason)))
+                    let health = self.health.borrow_and_update().clone();
+                    send(&session.say, Say::Health(identity::report(health)))
                 }
                 heard = session.heard.message() => match heard {
                     Ok(Some(response)) => self.on_message(response).await,

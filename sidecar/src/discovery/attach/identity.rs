@@ -1,17 +1,17 @@
 //! Who this sidecar is, and the instance as it registers it.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use http::Uri;
-use tokio::net::UdpSocket;
-use tonic::Status as RpcStatus;
 use weft_model::endpoint::{Health, Protocol};
 use weft_proto::{discovery, weft::v1 as proto};
 
-use crate::config::{InstanceConfig, SidecarConfig};
+use crate::{
+    config::{InstanceConfig, SidecarConfig},
+    run::AppHealth,
+};
 
 /// The hop header that this sidecar's inbound reads.
 const HOP_VERSION: u32 = 1;
@@ -23,14 +23,12 @@ pub(in super::super) struct Identity {
     sidecar_id: String,
     incarnation: u64,
     instance: Option<InstanceConfig>,
-    inbound: SocketAddr,
-    advertise: Option<SocketAddr>,
+    advertise: SocketAddr,
     admin: SocketAddr,
-    control_plane: String,
 }
 
 impl Identity {
-    pub(in super::super) fn new(config: &SidecarConfig, inbound: SocketAddr, admin: SocketAddr) -> Self {
+    pub(in super::super) fn new(config: &SidecarConfig, advertise: SocketAddr, admin: SocketAddr) -> Self {
         // Ids of instances are unique a node; a sidecar without one is told from others by its process.
         let sidecar_id = match &config.instance {
             Some(instance) => instance.id.to_string(),
@@ -42,10 +40,8 @@ impl Identity {
             sidecar_id,
             incarnation: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
             instance: config.instance.clone(),
-            inbound,
-            advertise: config.advertise,
+            advertise,
             admin,
-            control_plane: config.control_plane.clone().unwrap_or_default(),
         }
     }
 
@@ -59,73 +55,25 @@ impl Identity {
     }
 
     /// The first message. `with_instance` registers the instance, if there is one.
-    pub(super) async fn hello(
-        &self,
-        with_instance: bool,
-        health: Health,
-        reason: String,
-    ) -> Result<proto::Hello, RpcStatus> {
-        let instance = match self.instance.as_ref().filter(|_| with_instance) {
-            Some(instance) => {
-                let advertise = self.advertise().await?;
-                Some(register(instance, advertise, health, reason))
-            }
-            None => None,
-        };
-        Ok(proto::Hello {
+    pub(super) fn hello(&self, with_instance: bool, health: AppHealth) -> proto::Hello {
+        let instance = self.instance.as_ref().filter(|_| with_instance);
+        proto::Hello {
             node: self.node.clone(),
             sidecar_id: self.sidecar_id.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             incarnation: self.incarnation,
-            instance,
+            instance: instance.map(|instance| register(instance, self.advertise, health)),
             admin_address: self.admin.to_string(),
-        })
-    }
-
-    /// Where other sidecars find the inbound listener: as configured, else where it listens, else at the
-    /// address from which the control plane is reached.
-    async fn advertise(&self) -> Result<SocketAddr, RpcStatus> {
-        if let Some(advertise) = self.advertise {
-            return Ok(advertise);
         }
-        if !self.inbound.ip().is_unspecified() {
-            return Ok(self.inbound);
-        }
-        let ip = self.own_address().await.map_err(|error| {
-            RpcStatus::unavailable(format!("own address not found, give --advertise: {error}"))
-        })?;
-        Ok(SocketAddr::new(ip, self.inbound.port()))
-    }
-
-    /// No packet is sent: a connected datagram socket knows its own address.
-    async fn own_address(&self) -> std::io::Result<IpAddr> {
-        let uri: Uri = self.control_plane.parse().map_err(std::io::Error::other)?;
-        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-        let port = uri.port_u16().unwrap_or(80);
-        let mut last = std::io::Error::other("the control plane's name has no address");
-        for target in tokio::net::lookup_host((host, port)).await? {
-            let any = if target.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-            let socket = UdpSocket::bind(any).await?;
-            match socket.connect(target).await {
-                Ok(()) => return Ok(socket.local_addr()?.ip()),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
     }
 }
 
 /// A health transition.
-pub(super) fn report(health: Health, reason: String) -> proto::HealthReport {
-    proto::HealthReport { health: wire_health(health).into(), reason }
+pub(super) fn report(health: AppHealth) -> proto::HealthReport {
+    proto::HealthReport { health: wire_health(health.health).into(), reason: health.reason }
 }
 
-fn register(
-    instance: &InstanceConfig,
-    advertise: SocketAddr,
-    health: Health,
-    reason: String,
-) -> proto::Instance {
+fn register(instance: &InstanceConfig, advertise: SocketAddr, health: AppHealth) -> proto::Instance {
     // An application on loopback is known to others by the host's address.
     let app = instance.app.ip();
     let address = if app.is_loopback() || app.is_unspecified() { advertise.ip() } else { app };
@@ -149,8 +97,8 @@ fn register(
             identity: String::new(),
             tls: proto::TlsMode::TlsOff.into(),
         }),
-        health: wire_health(health).into(),
-        reason,
+        health: wire_health(health.health).into(),
+        reason: health.reason,
         deregister_after_ms: 0,
     }
 }
