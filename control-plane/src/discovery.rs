@@ -32,12 +32,12 @@ use weft_runtime::drain;
 
 use crate::registry::{Catalog, Registry};
 
-pub use sidecars::{AttachedView, RefusedView, ServiceSubscription, SidecarView, Sidecars};
+pub use sidecars::Sidecars;
 pub use snapshot::ResourceSnapshot;
 
-/// Removals of what a sidecar brought along are held back so long after a start: what is missing may be about
-/// to register again.
-pub const REMOVALS_HELD: Duration = Duration::from_secs(10);
+/// Removals of what a sidecar brought along are held back so long after a start, as leases are: what is
+/// missing may be about to register again.
+pub const REMOVALS_HELD: Duration = weft_model::lease::HOLD;
 /// A client that answers no HTTP/2 ping is gone after interval and timeout.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -19,12 +19,10 @@ use weft_runtime::drain;
 
 use super::{
     STREAMS_MAX, convert,
-    sidecars::{AttachGuard, AttachedView, NAME_BYTES_MAX, Sidecars, now_ms},
+    sidecars::{AttachGuard, Introduced, NAME_BYTES_MAX, Sidecars},
 };
-use crate::registry::{Lease, Registry, RegistryError};
+use crate::registry::{Lease, Registry, RegistryError, handle::LEASE_DEFAULT};
 
-/// How long an instance lives without a heartbeat.
-const LEASE: Duration = Duration::from_secs(3);
 /// How often a sidecar is to send one.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// A stream without a message for so long is closed: the sidecar is stopped or stuck, and attaches anew.
@@ -141,14 +139,15 @@ impl Session {
         }
         let wanted = hello.instance.map(|instance| convert::wanted(&hello.node, instance)).transpose();
         let wanted = wanted.map_err(|reason| End::Refused(format!("instance.{reason}")))?;
-        let view = AttachedView {
+        let said = Introduced {
+            node: hello.node,
+            id: hello.sidecar_id,
             version: convert::clip(hello.version),
             incarnation: hello.incarnation,
-            instance: wanted.as_ref().map_or_else(String::new, |one| one.registration.key.to_string()),
-            admin: convert::clip(hello.admin_address),
-            since_ms: now_ms(),
+            instance: wanted.as_ref().map(|one| one.registration.key.to_string()),
+            admin_address: convert::clip(hello.admin_address),
         };
-        let guard = self.sidecars.attach(&name, view).map_err(|held| End::Refused(held.to_string()))?;
+        let guard = self.sidecars.attach(&name, said).map_err(|held| End::Refused(held.to_string()))?;
         let lease = match wanted {
             Some(one) => {
                 let attach =
@@ -165,7 +164,7 @@ impl Session {
     fn welcome(&self) -> Result<(), End> {
         self.reply(Reply::Welcome(proto::Welcome {
             store_id: self.store_id.to_string(),
-            lease_ms: millis(LEASE),
+            lease_ms: millis(LEASE_DEFAULT),
             heartbeat_ms: millis(HEARTBEAT),
             control_plane_version: env!("CARGO_PKG_VERSION").to_owned(),
         }))

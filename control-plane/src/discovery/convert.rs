@@ -9,10 +9,8 @@ use weft_model::{
 };
 use weft_proto::weft::v1 as proto;
 
-use crate::registry::{Instance, Origin, Registration};
+use crate::registry::{Instance, Origin, Registration, handle::DEREGISTER_AFTER_DEFAULT};
 
-/// An attached instance whose sidecar is gone is removed after so long, unless it says otherwise.
-const DEREGISTER_AFTER: Duration = Duration::from_mins(1);
 /// Ports, tags and meta entries an instance registers, at most, each.
 const ENTRIES_MAX: usize = 64;
 /// Bytes of any one text an instance registers, at most.
@@ -35,13 +33,16 @@ pub(super) fn endpoint(instance: &Instance) -> proto::Endpoint {
         Health::Warning => instance.weight_warning,
         Health::Passing | Health::Critical => instance.weight,
     };
+    // A Consul registration may have no port; callers are told of one, so that they need not ask.
+    let unnamed = Port { name: String::new(), protocol: Protocol::Auto, port: 0 };
+    let ports = if instance.ports.is_empty() { std::slice::from_ref(&unnamed) } else { &instance.ports };
     proto::Endpoint {
         service: instance.key.service.name.to_string(),
         namespace: instance.key.service.namespace.to_string(),
         node: instance.key.node.to_string(),
         id: instance.key.id.to_string(),
         address: instance.address.clone(),
-        ports: instance.ports.iter().map(port).collect(),
+        ports: ports.iter().map(port).collect(),
         health: health(instance.health).into(),
         reason: instance.reason.clone(),
         weight: u32::from(weight.max(1)),
@@ -65,7 +66,7 @@ pub(super) fn wanted(node: &str, instance: proto::Instance) -> Result<Wanted, St
     };
     let weight = u16::try_from(instance.weight).map_err(|_| "weight: give 1 to 65535".to_owned())?.max(1);
     let deregister_after = match instance.deregister_after_ms {
-        0 => DEREGISTER_AFTER,
+        0 => DEREGISTER_AFTER_DEFAULT,
         ms => Duration::from_millis(ms),
     };
     let registration = Registration {

@@ -1,17 +1,14 @@
 //! Who is connected: for each sidecar its `Attach` and its discovery stream, joined by its name
 //! `<node>/<sidecar id>`. Entries live as long as one of the two streams does; nothing here is stored.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use parking_lot::Mutex;
-use serde::Serialize;
 use tokio_util::sync::CancellationToken;
-use weft_model::discovery::{Digest, Kind, Server};
+use weft_model::discovery::{Digest, Kind, Server, SubscriptionView};
 use weft_proto::weft::v1 as proto;
+
+use crate::http::sidecars::{Nack, Sidecar, SidecarSource, Subscription};
 
 /// Bytes of a sidecar's name, at most: a node, a slash, an id.
 pub(super) const NAME_BYTES_MAX: usize = 2 * weft_model::name::ID_LENGTH_MAX + 1;
@@ -30,63 +27,25 @@ struct Entry {
 
 #[derive(Debug)]
 struct Attached {
-    view: AttachedView,
+    said: Introduced,
+    since: SystemTime,
     /// Ends the stream when another takes over.
     end: CancellationToken,
 }
 
-/// One sidecar, for people and programs.
-#[derive(Debug, Clone, Serialize)]
-pub struct SidecarView {
-    /// `<node>/<sidecar id>`.
-    pub name: String,
-    /// What its `Attach` stream said; absent while only its discovery stream is there.
-    pub attached: Option<AttachedView>,
-    /// Whether its discovery stream is there.
-    pub subscribed: bool,
-    /// Whether it has acknowledged all that was sent.
-    pub settled: bool,
-    /// What it subscribes to.
-    pub services: Vec<ServiceSubscription>,
-}
-
 /// What a sidecar said of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct AttachedView {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Introduced {
+    pub(super) node: String,
+    pub(super) id: String,
     /// Of its program.
-    pub version: String,
+    pub(super) version: String,
     /// Milliseconds since the epoch at its start.
-    pub incarnation: u64,
-    /// `orders.default/<node>/<id>`; empty when it only carries outbound calls.
-    pub instance: String,
+    pub(super) incarnation: u64,
+    /// `orders.default/<node>/<id>`.
+    pub(super) instance: Option<String>,
     /// Where its admin server is.
-    pub admin: String,
-    /// Milliseconds since the epoch.
-    pub since_ms: u64,
-}
-
-/// One service that a sidecar subscribes to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ServiceSubscription {
-    /// `orders.default`.
-    pub service: String,
-    /// How many endpoints it holds.
-    pub endpoints: usize,
-    /// Over all that it holds of the service: equal for equal sets.
-    pub version: String,
-    /// What it refuses.
-    pub refused: Vec<RefusedView>,
-}
-
-/// A resource that a sidecar refuses.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct RefusedView {
-    /// The resource.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// The sidecar's words.
-    pub reason: String,
+    pub(super) admin_address: String,
 }
 
 /// A younger sidecar has the name.
@@ -123,24 +82,18 @@ impl Sidecars {
         self.entries.lock().len()
     }
 
-    /// All, in the order of their names.
-    pub fn list(&self) -> Vec<SidecarView> {
-        let entries = self.entries.lock();
-        entries.iter().map(|(name, entry)| entry.view(name)).collect()
-    }
-
-    pub(super) fn attach(&self, name: &str, view: AttachedView) -> Result<AttachGuard, Held> {
+    pub(super) fn attach(&self, name: &str, said: Introduced) -> Result<AttachGuard, Held> {
         let mut entries = self.entries.lock();
         let entry = entries.entry(name.to_owned()).or_default();
         if let Some(old) = &entry.attached {
-            let (held, offered) = (old.view.incarnation, view.incarnation);
+            let (held, offered) = (old.said.incarnation, said.incarnation);
             if held > offered {
                 return Err(Held { name: name.to_owned(), held, offered });
             }
             old.end.cancel();
         }
         let end = CancellationToken::new();
-        entry.attached = Some(Attached { view, end: end.clone() });
+        entry.attached = Some(Attached { said, since: SystemTime::now(), end: end.clone() });
         Ok(AttachGuard { sidecars: self.clone(), name: name.to_owned(), end })
     }
 
@@ -181,31 +134,35 @@ impl Sidecars {
     }
 }
 
+impl SidecarSource for Sidecars {
+    fn sidecars(&self) -> Vec<Sidecar> {
+        let entries = self.entries.lock();
+        entries.values().filter_map(Entry::view).collect()
+    }
+}
+
 impl Entry {
-    fn view(&self, name: &str) -> SidecarView {
-        let machine = self.stream.as_ref().map(|machine| machine.lock());
-        let subscriptions = machine.as_ref().map(|machine| machine.view()).unwrap_or_default();
-        let services = subscriptions.into_iter().map(|one| ServiceSubscription {
-            service: one.group.to_string(),
-            endpoints: one.endpoints,
-            version: one.digest.to_string(),
-            refused: one
-                .refused
-                .into_iter()
-                .map(|(name, refusal)| RefusedView {
-                    name: name.to_string(),
-                    version: refusal.version.to_string(),
+    /// As people see it; `None` for a client that has only a discovery stream.
+    fn view(&self) -> Option<Sidecar> {
+        let Attached { said, since, .. } = self.attached.as_ref()?;
+        let views = self.stream.as_ref().map(|machine| machine.lock().view()).unwrap_or_default();
+        let refused = views.iter().flat_map(|view| &view.refused);
+        Some(Sidecar {
+            node: said.node.clone(),
+            id: said.id.clone(),
+            version: said.version.clone(),
+            incarnation: said.incarnation,
+            instance: said.instance.clone(),
+            admin_address: said.admin_address.clone(),
+            attached_since: humantime::format_rfc3339_seconds(*since).to_string(),
+            nacks: refused
+                .map(|(name, refusal)| Nack {
+                    resource: name.to_string(),
                     reason: refusal.reason.to_string(),
                 })
                 .collect(),
-        });
-        SidecarView {
-            name: name.to_owned(),
-            attached: self.attached.as_ref().map(|attached| attached.view.clone()),
-            subscribed: machine.is_some(),
-            settled: machine.as_ref().is_some_and(|machine| machine.is_settled()),
-            services: services.collect(),
-        }
+            subscriptions: views.iter().map(subscription).collect(),
+        })
     }
 }
 
@@ -236,8 +193,11 @@ impl Drop for AttachGuard {
     }
 }
 
-/// Milliseconds since the epoch.
-pub(super) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+fn subscription(view: &SubscriptionView) -> Subscription {
+    Subscription {
+        service: view.group.to_string(),
+        applied_version: view.digest.map_or_else(String::new, |digest| digest.to_string()),
+        endpoints: u64::try_from(view.endpoints).unwrap_or(u64::MAX),
+        settled: view.settled,
+    }
 }

@@ -17,8 +17,8 @@ mod subscription;
 
 use std::sync::Arc;
 
-use interest::Change;
 pub use interest::Refusal;
+use interest::{Change, Interest};
 use subscription::Subscription;
 
 use super::{Digest, Kind, NAMES_MAX, Nack, Request, Response, Snapshot};
@@ -63,9 +63,9 @@ pub struct SubscriptionView {
     pub group: Arc<str>,
     /// Endpoints that the client holds.
     pub endpoints: usize,
-    /// Over all that it holds of the group.
-    pub digest: Digest,
-    /// Whether it has acknowledged all that the last poll saw.
+    /// Over all that it holds of the group; `None` before its set is closed.
+    pub digest: Option<Digest>,
+    /// Whether it has acknowledged all that was sent of the group.
     pub settled: bool,
     /// What it refuses: name, version, reason.
     pub refused: Vec<(Arc<str>, Refusal)>,
@@ -167,8 +167,8 @@ impl Server {
         SubscriptionView {
             group: Arc::clone(group),
             endpoints: endpoints.map_or(0, |interest| interest.held().count()),
-            digest: interests().fold(Digest::default(), |digest, one| digest.and(one.digest())),
-            settled: self.is_settled(),
+            digest: self.digest(group).filter(|_| self.services.group(group).is_some_and(Interest::has_any)),
+            settled: !self.endpoints.is_unanswered(group) && !self.services.is_unanswered(group),
             refused: interests()
                 .flat_map(|interest| interest.refused())
                 .map(|(name, refusal)| (Arc::clone(name), refusal.clone()))

@@ -244,6 +244,10 @@ impl Interest {
         })
     }
 
+    pub(super) fn has_any(&self) -> bool {
+        self.held().next().is_some()
+    }
+
     pub(super) fn digest(&self) -> Digest {
         Digest::of(self.held())
     }

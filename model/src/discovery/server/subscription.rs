@@ -139,6 +139,12 @@ impl Subscription {
         self.in_flight.is_some()
     }
 
+    /// Whether the response in flight is about this group.
+    pub(super) fn is_unanswered(&self, group: &str) -> bool {
+        let changes = self.in_flight.iter().flat_map(|response| &response.changes);
+        changes.into_iter().any(|change| **change.group() == *group)
+    }
+
     pub(super) fn answered(&self) -> &str {
         self.answered.as_deref().unwrap_or_default()
     }

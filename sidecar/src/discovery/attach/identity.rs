@@ -30,9 +30,10 @@ pub(in super::super) struct Identity {
 impl Identity {
     pub(in super::super) fn new(config: &SidecarConfig, advertise: SocketAddr, admin: SocketAddr) -> Self {
         // Ids of instances are unique a node; a sidecar without one is told from others by its process.
-        let sidecar_id = match &config.instance {
-            Some(instance) => instance.id.to_string(),
-            None => format!("outbound-{}", std::process::id()),
+        let sidecar_id = match (&config.instance, &config.name) {
+            (Some(instance), _) => instance.id.to_string(),
+            (None, Some(name)) => name.to_string(),
+            (None, None) => format!("outbound-{}", std::process::id()),
         };
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
