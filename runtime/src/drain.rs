@@ -85,6 +85,11 @@ impl Watch {
         self.token.cancelled().await;
     }
 
+    /// For `spawn`: runs `work` until it ends or the drain begins, holding the watch.
+    pub async fn while_open(self, work: impl Future<Output = ()>) {
+        self.unless_draining(work).await;
+    }
+
     /// Runs `work` until it ends or the drain begins, whichever is first; `None` = the drain was.
     pub async fn unless_draining<F: Future>(&self, work: F) -> Option<F::Output> {
         tokio::select! {

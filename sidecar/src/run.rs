@@ -18,8 +18,9 @@ use std::{
 use anyhow::Context;
 use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, watch};
-use weft_model::endpoint::Health;
+use weft_model::{check::CheckSpec, endpoint::Health};
 use weft_runtime::{
+    check,
     drain::Drain,
     listen, metrics, ports,
     signal::{Signal, Signals},
@@ -201,10 +202,21 @@ impl Sidecar {
         tokio::select! {
             // Either may be first: who asks twice means now.
             biased;
-            signal = second(signals) => {
+            signal = self.second(signals) => {
                 tracing::warn!(signal = signal.as_str(), "told twice to stop, calls are cut off");
             }
             () = self.data.drained() => {}
+        }
+    }
+
+    /// Waits for another signal that stops; others still mean the application.
+    async fn second(&self, signals: &mut Signals) -> Signal {
+        loop {
+            match (&self.app, signals.next().await) {
+                (_, signal) if signal.stops() => return signal,
+                (Some(app), signal) => app.forward(signal),
+                (None, _) => {}
+            }
         }
     }
 
@@ -212,11 +224,10 @@ impl Sidecar {
         let unknown = AppHealth { health: Health::Critical, reason: health::NOT_CHECKED.into() };
         let (tell, told) = watch::channel(unknown);
         let Some(instance) = &self.config.instance else { return told };
-        let probe =
-            async |_: &weft_model::check::CheckSpec| weft_model::check::ProbeResult::Pass(String::new());
-        let check =
+        let probe = async |spec: &CheckSpec| check::run(&spec.probe, spec.timeout).await;
+        let checking =
             health::check(instance.check.clone(), probe, tell, self.readiness.clone(), self.drain.watch());
-        tokio::spawn(check);
+        tokio::spawn(checking);
         told
     }
 
@@ -275,14 +286,5 @@ async fn ended(app: &mut Option<App>) -> anyhow::Result<u8> {
     match app {
         Some(app) => Ok(app.ended().await?),
         None => std::future::pending().await,
-    }
-}
-
-async fn second(signals: &mut Signals) -> Signal {
-    loop {
-        let signal = signals.next().await;
-        if signal.stops() {
-            return signal;
-        }
     }
 }
