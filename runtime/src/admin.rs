@@ -5,6 +5,7 @@ use std::{
     convert::Infallible,
     io,
     net::TcpListener,
+    pin::Pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -38,6 +39,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Why the daemon is not ready; none = it is.
 pub type Reasons = Vec<String>;
 
+/// An answer that has to be fetched from its owner's tasks.
+pub type Dumping = Pin<Box<dyn Future<Output = serde_json::Value> + Send>>;
+
 /// What the server asks its owner.
 #[derive(Clone)]
 pub struct Admin {
@@ -46,7 +50,7 @@ pub struct Admin {
     /// What `/ready` answers.
     pub ready: Arc<dyn Fn() -> Reasons + Send + Sync>,
     /// What `/config_dump` answers.
-    pub config_dump: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
+    pub config_dump: Arc<dyn Fn() -> Dumping + Send + Sync>,
 }
 
 impl Admin {
@@ -81,8 +85,8 @@ impl Admin {
 
     async fn connection(self, stream: TcpStream, drain: Watch) {
         let service = service_fn(|request: Request<Incoming>| {
-            let answer = self.answer(&request);
-            async move { Ok::<_, Infallible>(answer) }
+            let (admin, request) = (self.clone(), request.map(drop));
+            async move { Ok::<_, Infallible>(admin.answer(&request).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -100,7 +104,7 @@ impl Admin {
         drop(served.await);
     }
 
-    fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: &Request<()>) -> Response<Full<Bytes>> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here\n");
             refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -110,7 +114,7 @@ impl Admin {
             "/live" => json(StatusCode::OK, &serde_json::json!({ "live": true })),
             "/ready" => self.ready(),
             "/metrics" => self.metrics(request),
-            "/config_dump" => json(StatusCode::OK, &(self.config_dump)()),
+            "/config_dump" => json(StatusCode::OK, &(self.config_dump)().await),
             _ => text(StatusCode::NOT_FOUND, "there are /live, /ready, /metrics and /config_dump\n"),
         }
     }

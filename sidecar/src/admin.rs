@@ -6,28 +6,47 @@ use prometheus_client::registry::Registry;
 use serde_json::json;
 use weft_runtime::admin::Admin;
 
-use crate::{config::SidecarConfig, table::Directory};
+use crate::{config::SidecarConfig, discovery::DiscoveryHandle, table::Directory};
 
 pub mod dump;
 pub mod readiness;
 
 use readiness::Readiness;
 
+/// What the answers are made of.
+pub struct Sources {
+    /// What this sidecar was told.
+    pub config: Arc<SidecarConfig>,
+    /// What it knows.
+    pub directory: Directory,
+    /// From whom; `None` = it runs alone.
+    pub discovery: Option<DiscoveryHandle>,
+    /// Whether it is ready.
+    pub readiness: Readiness,
+    /// What it counts.
+    pub registry: Registry,
+}
+
 /// The answers of this sidecar's admin server.
-pub fn admin(
-    config: Arc<SidecarConfig>,
-    directory: Directory,
-    readiness: Readiness,
-    registry: Arc<Mutex<Registry>>,
-) -> Admin {
+pub fn admin(sources: Sources) -> Admin {
+    let Sources { config, directory, discovery, readiness, registry } = sources;
     Admin {
-        registry,
+        registry: Arc::new(Mutex::new(registry)),
         ready: Arc::new(move || readiness.now().reasons()),
         config_dump: Arc::new(move || {
-            json!({
-                "version": env!("CARGO_PKG_VERSION"),
-                "config": dump::config(&config),
-                "table": dump::table(&directory.load()),
+            let (config, table, discovery) =
+                (dump::config(&config), dump::table(&directory.load()), discovery.clone());
+            Box::pin(async move {
+                let discovery = match discovery {
+                    Some(discovery) => Some(discovery.dump().await),
+                    None => None,
+                };
+                json!({
+                    "version": env!("CARGO_PKG_VERSION"),
+                    "config": config,
+                    "discovery": discovery,
+                    "table": table,
+                })
             })
         }),
     }

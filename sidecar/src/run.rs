@@ -10,10 +10,7 @@
 //! its exit code, deregistered first. All of this, discovery, checks and admin run on one thread of their own,
 //! the main one; it must stay so, for the kernel ties the application to the thread that started it.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{net::TcpListener, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use prometheus_client::registry::Registry;
@@ -114,18 +111,12 @@ impl Sidecar {
         let mut registry = Registry::default();
         metrics::register(&mut registry, "weft-sidecar", env!("CARGO_PKG_VERSION"));
         let drain = Drain::new();
-        let answers = admin::admin(
-            Arc::clone(&config),
-            directory.clone(),
-            readiness.clone(),
-            Arc::new(Mutex::new(registry)),
-        );
-        tokio::spawn(answers.serve(admin_listener, drain.watch()));
         let mut sidecar =
             Self { config, bound, data_dir, data, readiness, directory, drain, discovery: None, app: None };
         let health = sidecar.start_checks();
         sidecar.start_discovery(publisher, demands, health)?;
         sidecar.start_waiting_for_names();
+        sidecar.start_admin(registry, admin_listener);
         ports::write(sidecar.data_dir.path(), &sidecar.bound)?;
         tracing::info!(
             outbound = %sidecar.bound.outbound,
@@ -272,6 +263,17 @@ impl Sidecar {
                 readiness.update(|conditions| conditions.names = true);
             }
         });
+    }
+
+    fn start_admin(&self, registry: Registry, listener: TcpListener) {
+        let sources = admin::Sources {
+            config: Arc::clone(&self.config),
+            directory: self.directory.clone(),
+            discovery: self.discovery.clone(),
+            readiness: self.readiness.clone(),
+            registry,
+        };
+        tokio::spawn(admin::admin(sources).serve(listener, self.drain.watch()));
     }
 
     async fn deregister(&self) {

@@ -188,3 +188,39 @@ async fn every_fault_of_the_configuration_is_said_at_once() {
     let said = text(&output.stderr);
     assert!(said.contains("egress: `no`") && said.contains("threads: is 0"), "{said}");
 }
+
+#[tokio::test]
+async fn ready_waits_for_the_application() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let app = place.local_addr().unwrap();
+    drop(place);
+    let sidecar = Sidecar::start(dir.path(), &["--service", "a", "--app", &app.to_string()]);
+    let ports = sidecar.ports().await;
+    let admin = ports["admin"].as_str().unwrap();
+    let answer = get(admin, "/ready").await;
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(answer.contains("the application has not passed its check yet"), "{answer}");
+    let _app = std::net::TcpListener::bind(app).unwrap();
+    let ready = async {
+        while !get(admin, "/ready").await.starts_with("HTTP/1.1 200") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, ready).await.unwrap();
+    assert!(get(admin, "/config_dump").await.contains("\"service\": \"a.default\""));
+    assert!(get(admin, "/metrics").await.contains("weft_build_info{program=\"weft-sidecar\""));
+    sidecar.signal(Signal::SIGTERM);
+    sidecar.ended().await;
+}
+
+async fn get(address: &str, path: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let mut stream = tokio::net::TcpStream::connect(address).await.expect("it listens");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("it answers");
+    answer
+}

@@ -13,7 +13,7 @@ fn admin(reasons: &'static [&'static str]) -> Admin {
     Admin {
         registry: Arc::new(Mutex::new(registry)),
         ready: Arc::new(|| reasons.iter().map(ToString::to_string).collect()),
-        config_dump: Arc::new(|| serde_json::json!({ "node": "n" })),
+        config_dump: Arc::new(|| Box::pin(async { serde_json::json!({ "node": "n" }) })),
     }
 }
 
