@@ -10,6 +10,7 @@
 //! ```
 
 use std::{
+    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -82,6 +83,8 @@ pub async fn run(options: &Options, colour: bool) -> anyhow::Result<ExitCode> {
             )
         })?;
     }
+    free("--control-plane-http", options.control_plane_http)?;
+    free("--edge", options.edge)?;
     let mesh_name = loaded.mesh.name().as_str();
     let state = StateDir::open(options.state_dir.as_deref(), &file_dir, &here, mesh_name)?;
     // Whatever outlives its sidecar becomes our child, so that the last sweep finds it.
@@ -98,6 +101,16 @@ pub async fn run(options: &Options, colour: bool) -> anyhow::Result<ExitCode> {
     };
     writer.finish();
     result
+}
+
+/// A port that is asked for by number has to be free; the daemon that binds it would name its own flag.
+fn free(flag: &str, port: u16) -> anyhow::Result<()> {
+    if port == 0 {
+        return Ok(());
+    }
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map(drop).with_context(|| {
+        format!("port {port} cannot be had: stop what has it, or give another {flag}, or 0 for any")
+    })
 }
 
 /// The directory of the other programs, which is ours.

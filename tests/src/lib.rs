@@ -13,6 +13,7 @@ pub mod load;
 pub mod mesh;
 pub mod process;
 pub mod scale;
+pub mod up;
 pub mod wait;
 
 pub use mesh::{ControlPlane, Replica, Sidecar};

@@ -141,10 +141,7 @@ impl<'a> Session<'a> {
         match up {
             Ok(Some(up @ Event::Up { .. })) => Ok(Some(up)),
             Ok(Some(Event::Ended { last_words, .. })) => {
-                bail!(
-                    "the control plane does not start: {}",
-                    last_words.unwrap_or_else(|| "it says nothing".into())
-                )
+                bail!("the control plane does not start: {}", words(last_words.as_deref()))
             }
             Ok(_) => bail!("the control plane does not start"),
             Err(_) => {
@@ -203,6 +200,12 @@ impl<'a> Session<'a> {
         self.orphans.retain(|pid| {
             matches!(waitpid(*pid, Some(WaitPidFlag::WNOHANG)), Ok(nix::sys::wait::WaitStatus::StillAlive))
         });
+        if let Event::Ended { name, last_words, .. } = event
+            && name == EDGE
+            && status.edge.outbound.is_none()
+        {
+            bail!("the sidecar that is your way in does not start: {}", words(last_words.as_deref()));
+        }
         status.apply(event);
         if let (Event::Application { name, pid }, true) = (event, status.ready) {
             self.console.say(format!("{name} runs again (application {pid})")).await;
@@ -304,6 +307,10 @@ async fn missing(client: &Client, status: &Status) -> BTreeMap<String, usize> {
         }
     }
     missing
+}
+
+fn words(last: Option<&str>) -> &str {
+    last.unwrap_or("it says nothing")
 }
 
 fn describe(missing: &BTreeMap<String, usize>) -> String {

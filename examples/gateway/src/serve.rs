@@ -57,6 +57,8 @@ pub(crate) async fn serve(options: &Options, routes: Router) -> anyhow::Result<(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let stop = async move {
         tokio::select! {
+            // Either means the same; the order only keeps it the same each time.
+            biased;
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }

@@ -62,6 +62,8 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let stop = async move {
         tokio::select! {
+            // Either means the same; the order only keeps it the same each time.
+            biased;
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
