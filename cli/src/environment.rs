@@ -28,7 +28,6 @@ pub fn search_path(first: &Path) -> OsString {
 
 /// Variables of ours that would speak to every sidecar of a mesh at once (`WEFT_OUTBOUND`, `PORT`): what a
 /// child must not inherit. What is said about logs is meant for all.
-#[expect(clippy::disallowed_methods, reason = "only the names are looked at")]
 pub fn not_inherited() -> Vec<OsString> {
     let is_ours = |name: &str| name == "PORT" || (name.starts_with("WEFT_") && !name.starts_with("WEFT_LOG"));
     let names = std::env::vars_os().map(|(name, _)| name);

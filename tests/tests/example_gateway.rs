@@ -32,11 +32,15 @@ async fn submit(edge: SocketAddr, body: &str) -> anyhow::Result<Answer> {
 async fn manager(edge: SocketAddr) -> anyhow::Result<String> {
     let answer = get(edge, "api-server", "/accounts/biology").await?;
     ensure!(answer.status == StatusCode::OK, "{answer:?}");
-    Ok(answer.json()?["account_manager"].as_str().context("no name")?.to_owned())
+    let body = answer.json()?;
+    let manager = body.get("account_manager").and_then(Value::as_str);
+    Ok(manager.context("the answer names no account manager")?.to_owned())
 }
 
 fn pid(replica: &Value, field: &str) -> anyhow::Result<u32> {
-    Ok(u32::try_from(replica[field].as_u64().with_context(|| format!("no {field} in {replica}"))?)?)
+    Ok(u32::try_from(
+        replica.get(field).and_then(Value::as_u64).with_context(|| format!("no {field} in {replica}"))?,
+    )?)
 }
 
 #[tokio::test]
