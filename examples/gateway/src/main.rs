@@ -3,37 +3,21 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
+
+use arguments::Arguments;
 
 mod account_manager;
 mod api_server;
+mod arguments;
 mod ledger;
 mod mesh;
 mod serve;
 
-#[derive(Debug, Parser)]
-#[command(version, about = "The gateway of the lecture: an API server and its account managers")]
-struct Arguments {
-    #[command(subcommand)]
-    role: Role,
-}
-
-#[derive(Debug, Subcommand)]
-enum Role {
-    /// Takes job requests, and asks an account manager whether the account can pay.
-    ApiServer(api_server::Options),
-    /// Keeps accounts and reserves credits.
-    AccountManager(serve::Options),
-}
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
-    let result = match Arguments::parse().role {
-        Role::ApiServer(options) => api_server::run(options).await,
-        Role::AccountManager(options) => account_manager::run(options).await,
-    };
-    match result {
+    match Arguments::parse().run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "the service ends");

@@ -3,51 +3,20 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 
+use arguments::Arguments;
+
+mod arguments;
 mod client;
 mod forecast;
+mod proto;
 mod server;
-
-/// The types made from `weather.proto`.
-#[allow(
-    missing_docs,
-    unreachable_pub,
-    unused_qualifications,
-    clippy::all,
-    clippy::pedantic,
-    clippy::restriction
-)]
-mod proto {
-    tonic::include_proto!("weft.example.weather.v1");
-
-    /// For reflection.
-    pub(crate) const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/weather.bin"));
-}
-
-#[derive(Debug, Parser)]
-#[command(version, about = "Weather stations: a streaming gRPC service behind two replicas")]
-struct Arguments {
-    #[command(subcommand)]
-    role: Role,
-}
-
-#[derive(Debug, Subcommand)]
-enum Role {
-    /// Serves weather.
-    Server(server::Options),
-    /// Makes one call of each kind and prints what came back.
-    Client(client::Options),
-}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
-    let result = match Arguments::parse().role {
-        Role::Server(options) => server::run(options).await,
-        Role::Client(options) => client::run(options).await,
-    };
-    match result {
+    match Arguments::parse().run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "ended");

@@ -15,7 +15,7 @@ pub(crate) fn check(source: &Source, found: &mut Vec<Finding>) {
     for (number, line) in source.code.split_inclusive('\n').enumerate() {
         let here = at;
         at += line.len();
-        let Some(group) = group(line) else {
+        let Some(group) = group(source, line) else {
             if starts_an_item(line) && !line.starts_with("use ") {
                 last = None;
             }
@@ -34,7 +34,7 @@ pub(crate) fn check(source: &Source, found: &mut Vec<Finding>) {
     }
 }
 
-fn group(line: &str) -> Option<Group> {
+fn group(source: &Source, line: &str) -> Option<Group> {
     let path = line.strip_prefix("use ")?.trim_start_matches("::");
     let root = path.split([':', ';', ' ', '{']).next()?;
     match root {
@@ -44,6 +44,8 @@ fn group(line: &str) -> Option<Group> {
         _ if root.starts_with("weft") => None,
         // `use Enum::*` of a type or module in sight.
         _ if root.starts_with(char::is_uppercase) => None,
+        // A module that this file declares.
+        _ if source.code.contains(&format!("mod {root};")) => Some(Group::Own),
         _ => Some(Group::Crates),
     }
 }
@@ -94,6 +96,11 @@ mod tests {
     #[test]
     fn std_after_a_crate_is_found() {
         assert_eq!(found("use bytes::Bytes;\nuse std::fmt;\n"), ["a/src/b.rs:2"]);
+    }
+
+    #[test]
+    fn a_module_of_this_file_is_our_own() {
+        assert!(found("mod b;\n\nuse bytes::Bytes;\n\nuse crate::a;\nuse b::B;\n").is_empty());
     }
 
     #[test]

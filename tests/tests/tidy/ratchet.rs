@@ -54,8 +54,6 @@ impl Census {
             ("unwraps", ".unwrap()"),
             ("lints switched off", "#[allow("),
             ("lints switched off", "#[expect("),
-            ("casts", " as u"),
-            ("locks", "Mutex<"),
             ("boxed errors", "Box<dyn Error"),
         ];
         for (rule, mark) in marks {
