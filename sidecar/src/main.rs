@@ -1,6 +1,6 @@
 //! `weft-sidecar`: arguments, configuration, run, exit code.
 
-use std::process::ExitCode;
+use std::{io, io::Write, process::ExitCode};
 
 use clap::Parser;
 use weft_sidecar::{
@@ -23,7 +23,6 @@ enum Cli {
     ExecWrapped(ExecArgs),
 }
 
-#[allow(clippy::print_stderr, reason = "errors at the start come before logs")]
 fn main() -> ExitCode {
     let (error, code) = match Cli::parse() {
         Cli::Run(args) => match run::run(*args) {
@@ -35,6 +34,7 @@ fn main() -> ExitCode {
             (error.to_string(), error.exit_code())
         }
     };
-    eprintln!("weft-sidecar: {error}");
+    // Where standard error is closed, the exit code still says it.
+    let _unheard = writeln!(io::stderr(), "weft-sidecar: {error}");
     code
 }

@@ -23,7 +23,9 @@ const PORT_TRIES: usize = 200;
 
 /// Keeps other sidecars of this machine from giving the same port to their applications.
 #[derive(Debug, Clone)]
-pub struct PortReservation(#[expect(dead_code, reason = "held, not read")] Arc<UnixListener>);
+pub struct PortReservation {
+    _held: Arc<UnixListener>,
+}
 
 /// Where a wrapped application will listen.
 #[derive(Debug)]
@@ -102,7 +104,7 @@ fn reserve(port: u16) -> io::Result<PortReservation> {
     let name = LocalAddr::from_abstract_name(format!("weft-app-port-{port}"))?;
     let held = UnixListener::bind_addr(&name)?;
     TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
-    Ok(PortReservation(Arc::new(held)))
+    Ok(PortReservation { _held: Arc::new(held) })
 }
 
 #[cfg(test)]
