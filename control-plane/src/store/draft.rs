@@ -205,3 +205,6 @@ fn shortened(key: &str) -> String {
     let end = key.floor_char_boundary(KEY_IN_ERROR_MAX);
     format!("{}…", key.get(..end).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;

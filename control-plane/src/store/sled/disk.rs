@@ -47,8 +47,7 @@ pub(super) struct Disk {
     /// A second handle of sled's file, for the fdatasync that sled does not do.
     file: File,
     witness: Witness,
-    /// Dropped last, as it holds the lock.
-    /// Holds the lock, so it is the last of what is dropped and open.
+    /// Holds the lock, so it stands after all that is open.
     _directory: Directory,
     path: String,
     id: String,
