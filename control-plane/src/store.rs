@@ -204,10 +204,12 @@ pub enum StoreError {
         ttl: Duration,
     },
     /// Another process has the directory.
-    #[error("{path} is in use by another process: stop it, or give another --data-dir")]
+    #[error("{path} is in use by {}: stop it, or give another --data-dir", holder(*.pid))]
     InUse {
         /// The directory.
         path: String,
+        /// The other process, if it has said so.
+        pid: Option<u32>,
     },
     /// Written by a later version.
     #[error("{path} has format {found}; this program reads up to {known}: use a newer weft-control-plane")]
@@ -289,14 +291,15 @@ pub trait Store: Send + Sync + 'static {
     /// When the store is closed.
     async fn range(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Page, StoreError>;
 
-    /// Does all of `txn` or nothing; answered only when it is durable.
+    /// Does all of `txn` or nothing; answered only when it is durable. Whoever stops waiting for the answer does
+    /// not know whether it happened. The same holds after [`StoreError::Disk`].
     ///
     /// # Errors
     /// Limits, an unknown lease, a disk that refuses.
     async fn commit(&self, txn: Txn) -> Result<Committed, StoreError>;
 
     /// Delivers the transactions with a revision of at least `from` that touch `prefix`. `revision() + 1`
-    /// means "from now on".
+    /// means "from now on"; a later one waits until it has come. 0 is taken as 1, the first there can be.
     ///
     /// # Errors
     /// [`WatchError::Compacted`] when `from` is before the history.
@@ -308,7 +311,7 @@ pub trait Store: Send + Sync + 'static {
     /// A disk that refuses.
     async fn grant(&self, ttl: Duration) -> Result<LeaseId, StoreError>;
 
-    /// Starts the lease's time again.
+    /// Starts the lease's time again. Kept in memory only: it is no commit.
     ///
     /// # Errors
     /// [`StoreError::NoLease`] when it has ended.
@@ -319,6 +322,10 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::NoLease`] when it has ended.
     async fn revoke(&self, lease: LeaseId) -> Result<(), StoreError>;
+}
+
+fn holder(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".to_owned(), |pid| format!("another process (pid {pid})"))
 }
 
 fn check_ttl(ttl: Duration) -> Result<(), StoreError> {

@@ -48,7 +48,9 @@ async fn heavy_a_power_cut_while_it_opens_leaves_a_store_that_opens() -> anyhow:
             // An opening takes about as long; a later cut finds a torn log for the next one to mend.
             writer.follow(Duration::from_micros(fastrand::u64(5_000..120_000)))?;
             disk.cut_power()?;
-            writer.follow_to_failure()?;
+            // Only what is on the disk afterwards is looked at here, not what a process says whose disk dies
+            // while it opens: sled has been seen to say nothing then.
+            writer.kill()?;
             answered.append(&mut writer.answered);
             writer.answered.clone_from(&answered);
             let what = || format!("round {round}, cut {cut}");

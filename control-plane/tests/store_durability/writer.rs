@@ -70,6 +70,11 @@ impl Writer {
         Ok(Self { child, lines, answered: Last::new(), answers: 0, failure: None })
     }
 
+    /// Its process number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Follows what it tells for so long, or to its end.
     ///
     /// # Errors

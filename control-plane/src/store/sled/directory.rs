@@ -10,7 +10,7 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     os::unix::fs::{DirBuilderExt as _, FileExt as _},
     path::{Path, PathBuf},
 };
@@ -26,6 +26,8 @@ use crate::store::{Revision, StoreError};
 
 /// The format this program writes, and the newest it reads.
 pub(super) const FORMAT: u32 = 1;
+/// What is read of a lock file: a process number.
+const HOLDER_BYTES_MAX: u64 = 16;
 
 /// A directory that is ours until this is dropped.
 #[derive(Debug)]
@@ -65,8 +67,12 @@ impl Directory {
             Err(error) => return Err(StoreError::Open { path: text, reason: error.to_string() }),
         };
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => Ok(Self { path: path.to_owned(), _lock: lock }),
-            Err((_, Errno::EWOULDBLOCK)) => Err(StoreError::InUse { path: text }),
+            Ok(lock) => {
+                // For the message of whoever comes second; nothing else depends on it.
+                let _ = note_holder(&lock);
+                Ok(Self { path: path.to_owned(), _lock: lock })
+            }
+            Err((file, Errno::EWOULDBLOCK)) => Err(StoreError::InUse { path: text, pid: read_holder(file) }),
             Err((_, errno)) => Err(StoreError::Open { path: text, reason: errno.to_string() }),
         }
     }
@@ -204,6 +210,15 @@ impl Witness {
         self.acknowledged = revision;
         Ok(())
     }
+}
+
+fn note_holder(lock: &File) -> io::Result<()> {
+    lock.set_len(0)?;
+    lock.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0)
+}
+
+fn read_holder(lock: File) -> Option<u32> {
+    io::read_to_string(lock.take(HOLDER_BYTES_MAX)).ok()?.trim().parse().ok()
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {

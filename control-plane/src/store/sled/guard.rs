@@ -42,7 +42,7 @@ impl Fault {
         match self {
             Self::Sled(sled::Error::Io(error)) if error.raw_os_error().is_some() => directory.refused(&error),
             Self::Sled(error) if is_locked(&error) => {
-                StoreError::InUse { path: directory.path().display().to_string() }
+                StoreError::InUse { path: directory.path().display().to_string(), pid: None }
             }
             fault => directory.damaged(fault.to_string()),
         }
