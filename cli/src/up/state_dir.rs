@@ -49,6 +49,9 @@ impl StateDir {
         fs::create_dir_all(&path).with_context(|| {
             format!("cannot make {}: give a directory that you may write as --state-dir", path.display())
         })?;
+        if given.is_none() {
+            keep_out_of_git(&file_dir.join(DIR))?;
+        }
         let lock = lock(&path.join("lock"), mesh, &path)?;
         let mut pointers = vec![here.join(DIR).join(POINTER)];
         if file_dir != here {
@@ -72,6 +75,7 @@ impl StateDir {
         for pointer in &self.pointers {
             let parent = pointer.parent().unwrap_or(Path::new("."));
             fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+            keep_out_of_git(parent)?;
             replace(pointer, format!("{address}\n").as_bytes())?;
         }
         Ok(())
@@ -100,6 +104,12 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     let fresh = path.with_extension(format!("{}.new", std::process::id()));
     let written = fs::write(&fresh, content).and_then(|()| fs::rename(&fresh, path));
     written.with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// What is in our directory is nobody's source.
+fn keep_out_of_git(dir: &Path) -> anyhow::Result<()> {
+    let file = dir.join(".gitignore");
+    if file.exists() { Ok(()) } else { replace(&file, b"*\n") }
 }
 
 fn read_pointer(path: &Path) -> Option<String> {
