@@ -43,7 +43,7 @@ pub(super) async fn check(
         let Some(result) = drain.unless_draining(probe(&spec)).await else { return };
         let step = state.observe(&result, SystemTime::now());
         if let Step::Transition { from, to } = step {
-            tracing::info!(%from, %to, reason = state.output(), "application health changed");
+            tracing::info!(%from, %to, reason = reason(&state), "application health changed");
         }
         if state.health().is_callable() {
             readiness.update(|conditions| conditions.app = true);
