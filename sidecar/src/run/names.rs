@@ -1,5 +1,7 @@
 //! Waits for what must be known before a sidecar is ready: the names of `upstreams` and `subscribe`.
 
+use std::time::Duration;
+
 use weft_model::name::ServiceName;
 
 use crate::{
@@ -7,15 +9,18 @@ use crate::{
     table::{Demanded, Directory},
 };
 
+/// Before a name is asked for again: an answer may be late, or, where too many wait, come at once.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// Ends when every name is known, or known not to exist, or [`PATIENCE`] is over.
 pub(super) async fn known(directory: &Directory, names: impl IntoIterator<Item = ServiceName>) {
     let all = async {
         for name in names {
-            // Each answer takes a second at most; who has none yet is asked again.
             while !directory.load().services.contains_key(&name)
                 && directory.demand(name.clone()).await == Demanded::Timeout
             {
                 tracing::debug!(service = %name, "still unknown");
+                tokio::time::sleep(PAUSE).await;
             }
         }
     };
