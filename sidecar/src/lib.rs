@@ -9,9 +9,25 @@
 
 pub mod admin;
 pub mod app;
+mod body;
+pub mod clock;
 pub mod config;
+pub mod data;
+mod detect;
 pub mod discovery;
-pub mod inbound;
-pub mod outbound;
+mod exchange;
+mod exec;
+mod forward;
+pub mod hop;
+mod inbound;
+mod load;
+mod local_error;
+pub mod metrics;
+mod outbound;
+mod pool;
+mod record;
+mod relay;
+mod replay;
 pub mod run;
+mod stream;
 pub mod table;

@@ -15,7 +15,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use weft_model::{
     endpoint::Endpoint,
     name::{InstanceKey, ServiceName},
@@ -73,6 +73,12 @@ pub struct EndpointCell {
     pub ejections: AtomicU32,
     /// Bumped when discovery says it turned critical: pending idempotent attempts go elsewhere.
     pub critical_epoch: AtomicU32,
+    /// Requests without a response head.
+    pub unanswered: AtomicU32,
+    /// Since when nothing came back although something is unanswered, in nanoseconds.
+    pub silent_since: AtomicU64,
+    /// When it was last given a request, in nanoseconds.
+    pub asked_at: AtomicU64,
 }
 
 /// The shared words of one service.
@@ -124,17 +130,26 @@ pub struct Publisher {
 struct Shared {
     version: AtomicU64,
     table: ArcSwap<Table>,
+    changes: watch::Sender<u64>,
 }
 
 /// Makes the two sides, and the queue of first dials for the writer.
 pub fn directory() -> (Directory, Publisher, mpsc::Receiver<Demand>) {
-    let shared =
-        Arc::new(Shared { version: AtomicU64::new(0), table: ArcSwap::from_pointee(Table::default()) });
+    let shared = Arc::new(Shared {
+        version: AtomicU64::new(0),
+        table: ArcSwap::from_pointee(Table::default()),
+        changes: watch::Sender::new(0),
+    });
     let (demands, waiting) = mpsc::channel(DEMANDS_WAITING_MAX);
     (Directory { shared: shared.clone(), demands }, Publisher { shared }, waiting)
 }
 
 impl Directory {
+    /// Wakes whoever waits for the next version: once a data thread, never once a request.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+
     /// To compare with that of the table at hand: one load, no lock.
     pub fn version(&self) -> u64 {
         self.shared.version.load(Ordering::Acquire)
@@ -179,6 +194,7 @@ impl Publisher {
         let version = old.version + 1;
         self.shared.table.store(Arc::new(Table { version, services }));
         self.shared.version.store(version, Ordering::Release);
+        self.shared.changes.send_replace(version);
     }
 
     /// The table that was published last.

@@ -1,0 +1,180 @@
+//! The bodies that the data path carries: concrete types, streamed, never collected.
+
+use std::{
+    cell::Cell,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::{pool::Carrier, record::RecordGuard, replay::ReplayBody};
+
+/// Why a body ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The side that it comes from failed.
+    #[error("body could not be read")]
+    Read(#[from] hyper::Error),
+    /// Another attempt sends it now.
+    #[error("request is sent by a later attempt")]
+    Superseded,
+}
+
+/// Bytes of a request body that came from the caller so far; shared by its attempts.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Meter(Rc<Cell<u64>>);
+
+impl Meter {
+    pub(crate) fn add(&self, bytes: usize) {
+        self.0.set(self.0.get().saturating_add(bytes as u64));
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.get()
+    }
+}
+
+/// What is sent upstream.
+#[derive(Debug)]
+pub(crate) enum RequestBody {
+    Empty,
+    Once(Incoming, Meter),
+    Replay(ReplayBody),
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut *self {
+            Self::Empty => Poll::Ready(None),
+            Self::Once(incoming, meter) => Pin::new(incoming).poll_frame(cx).map(|frame| {
+                frame.map(|frame| {
+                    let frame = frame?;
+                    meter.add(frame.data_ref().map_or(0, Bytes::len));
+                    Ok(frame)
+                })
+            }),
+            Self::Replay(body) => body.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Once(incoming, _) => incoming.is_end_stream(),
+            Self::Replay(body) => body.is_end(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Once(incoming, _) => incoming.size_hint(),
+            Self::Replay(body) => body.size_hint(),
+        }
+    }
+}
+
+/// What is sent back to the caller.
+#[derive(Debug)]
+pub enum ResponseBody {
+    /// Nothing.
+    Empty,
+    /// A line from us.
+    Text(Option<Bytes>),
+    /// The upstream's.
+    Stream(StreamBody),
+}
+
+/// An upstream's body, with what has to happen when it ends: the connection goes back to its pool, the record
+/// is written. Dropped earlier, the connection is closed and the record says so.
+#[derive(Debug)]
+pub struct StreamBody {
+    incoming: Incoming,
+    finish: Option<(Carrier, RecordGuard)>,
+}
+
+impl ResponseBody {
+    pub(crate) fn stream(incoming: Incoming, carrier: Carrier, mut record: RecordGuard) -> Self {
+        if incoming.is_end_stream() {
+            record.complete();
+            carrier.give_back();
+            return Self::Empty;
+        }
+        Self::Stream(StreamBody { incoming, finish: Some((carrier, record)) })
+    }
+}
+
+impl StreamBody {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = std::task::ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => {
+                if let Some((_, record)) = &mut self.finish {
+                    record.add_sent(frame.data_ref().map_or(0, Bytes::len));
+                }
+                // An end that shows with the last frame is taken then: a caller that knows the length does
+                // not ask again.
+                if self.incoming.is_end_stream() {
+                    self.complete();
+                }
+            }
+            None => self.complete(),
+            Some(Err(_)) => {
+                if let Some((_, record)) = &mut self.finish {
+                    record.fail(weft_model::error_code::ErrorCode::UpstreamReset);
+                }
+                self.finish = None;
+            }
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)))
+    }
+
+    fn complete(&mut self) {
+        if let Some((carrier, mut record)) = self.finish.take() {
+            record.complete();
+            carrier.give_back();
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut *self {
+            Self::Empty => Poll::Ready(None),
+            Self::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Self::Stream(body) => body.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty | Self::Text(None) => true,
+            Self::Text(Some(_)) => false,
+            Self::Stream(body) => body.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Text(text) => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
+            Self::Stream(body) => body.incoming.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The data threads: each a single-threaded runtime with listeners of its own on the same ports. Nothing that
+//! carries a request moves between them.
+//!
+//! ```text
+//!  Serving ──begin_drain, 250 ms──▶ Draining ──no call for 500 ms, or the timeout──▶ Quiet ──shutdown──▶ End
+//!           inbound serves on        GOAWAY, `connection: close`      idle connections closed
+//! ```
+//! Outbound serves until the end: an application that stops may still have calls to make.
+
+mod bind;
+pub(crate) mod serve;
+pub(crate) mod thread;
+
+use std::{
+    io,
+    rc::Rc,
+    sync::Arc,
+    thread::{Builder, JoinHandle},
+    time::Duration,
+};
+
+use tokio::{
+    runtime,
+    sync::{mpsc, watch},
+    task::LocalSet,
+};
+
+pub use self::bind::{BindError, Listeners, UpstreamListeners};
+use self::{bind::ThreadListeners, thread::Thread};
+use crate::{clock, config::SidecarConfig, metrics::DataMetrics, record::Recorder, table::Directory};
+
+/// Between deregistration and the first refusal: time for callers to hear of it.
+pub const DRAIN_GRACE: Duration = Duration::from_millis(250);
+/// No call for this long means that callers have heard.
+pub const QUIET_AFTER: Duration = Duration::from_millis(500);
+/// How often a draining thread looks whether it is quiet.
+const QUIET_POLL: Duration = Duration::from_millis(25);
+/// How often pools are looked over for connections that nobody uses.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Where the data path stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    Serving,
+    Draining,
+    End,
+}
+
+/// The running threads. Dropped, they end.
+#[derive(Debug)]
+pub struct DataThreads {
+    phase: Arc<watch::Sender<Phase>>,
+    /// How many threads are not yet drained.
+    undrained: watch::Receiver<usize>,
+    /// Closed when the last thread has ended.
+    ended: mpsc::Receiver<()>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// What a thread takes along.
+struct Seed {
+    config: Arc<SidecarConfig>,
+    directory: Directory,
+    metrics: Arc<DataMetrics>,
+    recorder: Recorder,
+    phase: watch::Receiver<Phase>,
+    undrained: watch::Sender<usize>,
+    listeners: ThreadListeners,
+    _ended: mpsc::Sender<()>,
+}
+
+/// Starts `config.data_threads` threads on `listeners`.
+///
+/// # Errors
+/// When the access log's file cannot be opened, or a thread cannot be started.
+pub fn spawn(
+    config: &Arc<SidecarConfig>,
+    directory: &Directory,
+    listeners: Listeners,
+    metrics: &Arc<DataMetrics>,
+) -> io::Result<DataThreads> {
+    let recorder = Recorder::spawn(&config.access_log, Arc::clone(&metrics.records_dropped))?;
+    let listeners = listeners.split();
+    let (phase, phases) = watch::channel(Phase::Serving);
+    let (undrained, waiting) = watch::channel(listeners.len());
+    let (ended, end) = mpsc::channel(1);
+    let mut threads = Vec::with_capacity(listeners.len());
+    for (number, listeners) in listeners.into_iter().enumerate() {
+        let seed = Seed {
+            config: Arc::clone(config),
+            directory: directory.clone(),
+            metrics: Arc::clone(metrics),
+            recorder: recorder.clone(),
+            phase: phases.clone(),
+            undrained: undrained.clone(),
+            listeners,
+            _ended: ended.clone(),
+        };
+        threads.push(Builder::new().name(format!("weft-data-{number}")).spawn(move || run(seed))?);
+    }
+    Ok(DataThreads { phase: Arc::new(phase), undrained: waiting, ended: end, threads })
+}
+
+impl DataThreads {
+    /// Begins to stop: [`DRAIN_GRACE`] from now inbound asks its callers to go. Must be called in a runtime.
+    pub fn begin_drain(&self) {
+        let phase = Arc::clone(&self.phase);
+        tokio::spawn(async move {
+            tokio::time::sleep(DRAIN_GRACE).await;
+            phase.send_if_modified(|phase| {
+                let begins = *phase == Phase::Serving;
+                *phase = (*phase).max(Phase::Draining);
+                begins
+            });
+        });
+    }
+
+    /// Waits until no call has come for [`QUIET_AFTER`] and none is under way, or the drain timeout is over.
+    pub async fn drained(&self) {
+        // An error means that the threads have ended, so nothing is left to drain.
+        let _ = self.undrained.clone().wait_for(|undrained| *undrained == 0).await;
+    }
+
+    /// Ends all threads; what is still under way is cut off.
+    pub async fn shutdown(mut self) {
+        self.phase.send_replace(Phase::End);
+        self.ended.recv().await;
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("data thread panicked");
+            }
+        }
+    }
+}
+
+impl Drop for DataThreads {
+    fn drop(&mut self) {
+        self.phase.send_replace(Phase::End);
+    }
+}
+
+fn run(seed: Seed) {
+    let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return tracing::error!(%error, "data thread has no runtime"),
+    };
+    let Seed { config, directory, metrics, recorder, phase, undrained, listeners, _ended } = seed;
+    let mut end = phase.clone();
+    LocalSet::new().block_on(&runtime, async move {
+        let thread = Rc::new(Thread::new(&config, directory, metrics, recorder, phase));
+        tokio::task::spawn_local(Rc::clone(&thread).follow());
+        tokio::task::spawn_local(sweep(Rc::clone(&thread)));
+        tokio::task::spawn_local(report_quiet(Rc::clone(&thread), undrained));
+        serve::listen(&thread, listeners);
+        // An error means that the handle is gone, which is an end as well.
+        let _ = end.wait_for(|phase| *phase == Phase::End).await;
+    });
+}
+
+async fn sweep(thread: Rc<Thread>) {
+    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
+    loop {
+        ticks.tick().await;
+        thread.sweep();
+    }
+}
+
+/// Waits for the drain, then for quiet, and says so.
+async fn report_quiet(thread: Rc<Thread>, undrained: watch::Sender<usize>) {
+    if thread.phase.clone().wait_for(|phase| *phase >= Phase::Draining).await.is_err() {
+        return;
+    }
+    let since = clock::now();
+    let is_quiet = || {
+        let last = thread.inbound.last_call.get().max(since);
+        let silent = Duration::from_nanos(clock::now().saturating_sub(last));
+        thread.inbound.active.get() == 0 && silent >= QUIET_AFTER
+    };
+    let quiet = async {
+        while !is_quiet() {
+            tokio::time::sleep(QUIET_POLL).await;
+        }
+    };
+    if tokio::time::timeout(thread.config.drain_timeout, quiet).await.is_err() {
+        tracing::warn!(active = thread.inbound.active.get(), "drain timeout is over, calls are cut off");
+    }
+    undrained.send_modify(|undrained| *undrained = undrained.saturating_sub(1));
+}

@@ -1,0 +1,213 @@
+//! What one data thread owns: its view of the table, its pools, its metric cells, its randomness. Held by `Rc`;
+//! nothing of it is shared with another thread.
+
+mod service;
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+    sync::Arc,
+};
+
+use tokio::sync::watch;
+use weft_model::name::ServiceName;
+
+pub(crate) use self::service::{LocalEndpoint, LocalService};
+use super::Phase;
+use crate::{
+    clock,
+    config::SidecarConfig,
+    metrics::{ConnectionMetrics, DataMetrics, Direction, ServiceMetrics},
+    pool::{Dial, Pool, Target},
+    record::Recorder,
+    table::{Directory, Table},
+};
+
+/// Host names whose service is remembered, at most; names come from the application, so they are bounded.
+const HOSTS_MAX: usize = 1_024;
+/// Places outside the mesh whose connections are pooled, at most.
+const EGRESS_MAX: usize = 256;
+
+type Map<K, V> = RefCell<HashMap<K, V>>;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Thread {
+    pub(crate) config: Arc<SidecarConfig>,
+    pub(crate) directory: Directory,
+    pub(crate) recorder: Recorder,
+    pub(crate) phase: watch::Receiver<Phase>,
+    pub(crate) rng: RefCell<fastrand::Rng>,
+    pub(crate) inbound: InboundState,
+    pub(crate) outbound_connections: Arc<ConnectionMetrics>,
+    pub(crate) inbound_connections: Arc<ConnectionMetrics>,
+    /// Calls that found no service.
+    pub(crate) unrouted: Arc<ServiceMetrics>,
+    metrics: Arc<DataMetrics>,
+    upstream_connections: Arc<ConnectionMetrics>,
+    source: String,
+    table: RefCell<Arc<Table>>,
+    services: Map<(ServiceName, Box<str>), Rc<LocalService>>,
+    hosts: Map<Box<str>, Rc<LocalService>>,
+    egress: Map<(Box<str>, u16), Rc<Pool>>,
+}
+
+/// What a draining thread looks at.
+#[derive(Debug)]
+pub(crate) struct InboundState {
+    /// Calls under way.
+    pub(crate) active: Rc<Cell<usize>>,
+    /// When the last one came.
+    pub(crate) last_call: Cell<u64>,
+    /// The service hosted here.
+    pub(crate) metrics: Option<Arc<ServiceMetrics>>,
+    /// To the application.
+    pub(crate) pool: Option<Rc<Pool>>,
+}
+
+/// One inbound call or connection under way.
+#[derive(Debug)]
+pub(crate) struct ActiveGuard(Rc<Cell<usize>>);
+
+impl Thread {
+    pub(crate) fn new(
+        config: &Arc<SidecarConfig>,
+        directory: Directory,
+        metrics: Arc<DataMetrics>,
+        recorder: Recorder,
+        phase: watch::Receiver<Phase>,
+    ) -> Self {
+        let upstream_connections = metrics.connections("upstream");
+        let hosted = config.instance.as_ref();
+        let source = hosted.map_or_else(String::new, |instance| {
+            format!("{}/{}/{}", instance.service.namespace, instance.service.name, instance.id)
+        });
+        let dial = |app| Dial { target: Target::Address(app), hop: None, timeout: config.policy.timeouts.connect };
+        let inbound = InboundState {
+            active: Rc::default(),
+            last_call: Cell::new(clock::now()),
+            metrics: hosted
+                .map(|instance| metrics.service(Direction::Inbound, &instance.service.to_string().into())),
+            pool: hosted.map(|instance| {
+                Rc::new(Pool::new(dial(instance.app), 0, Arc::clone(&upstream_connections)))
+            }),
+        };
+        Self {
+            config: Arc::clone(config),
+            recorder,
+            phase,
+            rng: RefCell::new(fastrand::Rng::new()),
+            inbound,
+            outbound_connections: metrics.connections("outbound"),
+            inbound_connections: metrics.connections("inbound"),
+            unrouted: metrics.service(Direction::Outbound, &"".into()),
+            upstream_connections,
+            source,
+            table: RefCell::new(directory.load()),
+            directory,
+            metrics,
+            services: RefCell::default(),
+            hosts: RefCell::default(),
+            egress: RefCell::default(),
+        }
+    }
+
+    /// Whether the sidecar is stopping.
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.phase.borrow() >= Phase::Draining
+    }
+
+    /// The service that `host` (without a port) names, if this thread's table has it.
+    pub(crate) fn service_of_host(&self, host: &str) -> Option<Rc<LocalService>> {
+        self.renew();
+        if let Some(known) = self.hosts.borrow().get(host) {
+            return Some(Rc::clone(known));
+        }
+        let name = ServiceName::from_host(host, &self.config.namespace).ok()?;
+        let service = self.service(&name, "")?;
+        let mut hosts = self.hosts.borrow_mut();
+        if hosts.len() >= HOSTS_MAX {
+            hosts.clear();
+        }
+        hosts.insert(host.into(), Rc::clone(&service));
+        Some(service)
+    }
+
+    /// The service and port, if this thread's table has the service.
+    pub(crate) fn service(&self, name: &ServiceName, port_name: &str) -> Option<Rc<LocalService>> {
+        self.renew();
+        let key = (name.clone(), Box::from(port_name));
+        if let Some(known) = self.services.borrow().get(&key) {
+            return Some(Rc::clone(known));
+        }
+        let table = Arc::clone(self.table.borrow().services.get(name)?);
+        let service = Rc::new(LocalService::new(self, table, port_name, None));
+        self.services.borrow_mut().insert(key, Rc::clone(&service));
+        Some(service)
+    }
+
+    /// Takes the newest table over, if there is a newer one. What this thread has dialled is carried on:
+    /// endpoints that stay keep their connections.
+    pub(crate) fn renew(&self) {
+        if self.directory.version() == self.table.borrow().version {
+            return;
+        }
+        let table = self.directory.load();
+        self.hosts.borrow_mut().clear();
+        self.services.borrow_mut().retain(|(name, port_name), local| {
+            let Some(newest) = table.services.get(name) else { return false };
+            if !Arc::ptr_eq(newest, &local.table) {
+                *local = Rc::new(LocalService::new(self, Arc::clone(newest), port_name, Some(local)));
+            }
+            true
+        });
+        *self.table.borrow_mut() = table;
+    }
+
+    /// Follows the table even when nothing is called: pending attempts have to hear that an endpoint turned
+    /// critical.
+    pub(crate) async fn follow(self: Rc<Self>) {
+        let mut changes = self.directory.changes();
+        while changes.changed().await.is_ok() {
+            self.renew();
+        }
+    }
+
+    /// The pool of a place outside the mesh.
+    pub(crate) fn egress(&self, host: &str, port: u16) -> Rc<Pool> {
+        let mut egress = self.egress.borrow_mut();
+        if egress.len() >= EGRESS_MAX {
+            egress.clear();
+        }
+        let pool = egress.entry((host.into(), port)).or_insert_with(|| {
+            let target = Target::Name(host.to_owned(), port);
+            let dial = Dial { target, hop: None, timeout: self.config.policy.timeouts.connect };
+            Rc::new(Pool::new(dial, 0, Arc::clone(&self.upstream_connections)))
+        });
+        Rc::clone(pool)
+    }
+
+    /// Closes connections that nobody used for long.
+    pub(crate) fn sweep(&self) {
+        for service in self.services.borrow().values() {
+            service.endpoints.iter().for_each(|endpoint| endpoint.pool.sweep());
+        }
+        self.egress.borrow().values().for_each(|pool| pool.sweep());
+        self.inbound.pool.iter().for_each(|pool| pool.sweep());
+    }
+}
+
+impl InboundState {
+    pub(crate) fn begin(&self) -> ActiveGuard {
+        self.last_call.set(clock::now());
+        self.active.set(self.active.get() + 1);
+        ActiveGuard(Rc::clone(&self.active))
+    }
+}
+
+impl Drop for ActiveGuard {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}

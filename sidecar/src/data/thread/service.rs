@@ -1,0 +1,188 @@
+//! One service as one thread sees it: the table's record, and the thread's pools and cells beside it.
+
+use std::{
+    rc::Rc,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
+
+use smallvec::SmallVec;
+use weft_model::{
+    balance::{Choice, choose},
+    budget,
+    endpoint::{HopTarget, Protocol},
+    policy::Policy,
+};
+
+use super::Thread;
+use crate::{
+    clock, load,
+    metrics::{Direction, EndpointMetrics, ServiceMetrics},
+    pool::{Dial, HopBase, Pool, Target},
+    table::{ServiceTable, TableEndpoint},
+};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct LocalService {
+    pub(crate) table: Arc<ServiceTable>,
+    pub(crate) port_name: Box<str>,
+    pub(crate) endpoints: Vec<Rc<LocalEndpoint>>,
+    pub(crate) metrics: Arc<ServiceMetrics>,
+}
+
+/// One endpoint of it.
+#[derive(Debug)]
+pub(crate) struct LocalEndpoint {
+    pub(crate) shared: Arc<TableEndpoint>,
+    pub(crate) pool: Rc<Pool>,
+    /// `<node>/<id>`.
+    pub(crate) label: Arc<str>,
+    pub(crate) metrics: Arc<EndpointMetrics>,
+    /// Between sidecars a named failure in a response is the other sidecar's; a bare endpoint's is nothing.
+    pub(crate) has_sidecar: bool,
+    /// What is spoken at the port.
+    pub(crate) protocol: Protocol,
+}
+
+impl LocalService {
+    pub(super) fn new(
+        thread: &Thread,
+        table: Arc<ServiceTable>,
+        port_name: &str,
+        before: Option<&Rc<Self>>,
+    ) -> Self {
+        let metrics = match before {
+            Some(before) => Arc::clone(&before.metrics),
+            None => thread.metrics.service(Direction::Outbound, &table.name.to_string().into()),
+        };
+        let known = before.map_or(&[][..], |before| &before.endpoints);
+        let endpoints = table
+            .endpoints
+            .iter()
+            .map(|shared| {
+                let kept = known.iter().find(|known| Arc::ptr_eq(&known.shared.cell, &shared.cell));
+                Rc::new(match kept {
+                    Some(kept) => kept.succeed(shared),
+                    None => LocalEndpoint::new(thread, &metrics.service, shared, port_name),
+                })
+            })
+            .collect();
+        Self { table, port_name: port_name.into(), endpoints, metrics }
+    }
+
+    /// The endpoint for the next attempt, and its place.
+    pub(crate) fn choose(
+        &self,
+        thread: &Thread,
+        policy: &Policy,
+        tried: &[Rc<Pool>],
+        may_probe: bool,
+    ) -> Option<Rc<LocalEndpoint>> {
+        let places: SmallVec<[usize; 4]> = (0..self.endpoints.len())
+            .filter(|place| !tried.is_empty() && self.is_tried(*place, tried))
+            .collect();
+        let now = clock::now();
+        let choice = Choice {
+            balance: policy.balance,
+            count: self.endpoints.len(),
+            tried: &places,
+            may_probe,
+            now,
+            turn: self.table.cell.round_robin.fetch_add(1, Relaxed),
+        };
+        let mut rng = thread.rng.borrow_mut();
+        let place = choose(&choice, &mut rng, |place| match self.table.endpoints.get(place) {
+            Some(endpoint) => load::candidate(endpoint, now),
+            None => unreachable_candidate(now),
+        })?;
+        self.endpoints.get(place).map(Rc::clone)
+    }
+
+    fn is_tried(&self, place: usize, tried: &[Rc<Pool>]) -> bool {
+        let endpoint = self.endpoints.get(place);
+        endpoint.is_some_and(|endpoint| tried.iter().any(|pool| Rc::ptr_eq(pool, &endpoint.pool)))
+    }
+
+    /// One request came: the name is in use, and the budget grows.
+    pub(crate) fn note_request(&self, policy: &Policy) {
+        let cell = &self.table.cell;
+        cell.last_used.store(clock::now_secs(), Relaxed);
+        let now = clock::now_ms();
+        let budget = &policy.retry.budget;
+        let deposit = |word| Some(budget::deposit(word, now, budget));
+        let _ = cell.budget.fetch_update(Relaxed, Relaxed, deposit);
+    }
+
+    /// Whether the budget allows one more attempt; it is then taken.
+    pub(crate) fn withdraw_retry(&self, policy: &Policy) -> bool {
+        let now = clock::now_ms();
+        let withdraw = |word| budget::withdraw(word, now, &policy.retry.budget);
+        self.table.cell.budget.fetch_update(Relaxed, Relaxed, withdraw).is_ok()
+    }
+}
+
+impl LocalEndpoint {
+    fn new(thread: &Thread, service: &Arc<str>, shared: &Arc<TableEndpoint>, port_name: &str) -> Self {
+        let endpoint = &shared.endpoint;
+        let (target, hop) = match &endpoint.hop {
+            HopTarget::Sidecar { address, .. } => {
+                let hop = HopBase {
+                    service: endpoint.key.service.clone(),
+                    port_name: port_name.to_owned(),
+                    source: thread.source.clone(),
+                };
+                (Target::Address(*address), Some(hop))
+            }
+            HopTarget::Direct => {
+                let port = endpoint.port(port_name).map_or(0, |port| port.port);
+                let target = match endpoint.address.parse() {
+                    Ok(ip) => Target::Address(std::net::SocketAddr::new(ip, port)),
+                    Err(_) => Target::Name(endpoint.address.clone(), port),
+                };
+                (target, None)
+            }
+        };
+        let has_sidecar = hop.is_some();
+        let dial = Dial { target, hop, timeout: thread.config.policy.timeouts.connect };
+        let epoch = shared.cell.critical_epoch.load(Relaxed);
+        let label: Arc<str> = format!("{}/{}", endpoint.key.node, endpoint.key.id).into();
+        Self {
+            shared: Arc::clone(shared),
+            pool: Rc::new(Pool::new(dial, epoch, Arc::clone(&thread.upstream_connections))),
+            metrics: thread.metrics.endpoint(service, &label),
+            label,
+            has_sidecar,
+            protocol: endpoint.port(port_name).map_or(Protocol::Auto, |port| port.protocol),
+        }
+    }
+
+    /// The same endpoint in a newer table. If it turned critical in between, its pending attempts hear of it.
+    fn succeed(&self, shared: &Arc<TableEndpoint>) -> Self {
+        let epoch = shared.cell.critical_epoch.load(Relaxed);
+        if self.pool.critical_epoch.replace(epoch) != epoch {
+            self.pool.critical.notify_waiters();
+        }
+        Self {
+            shared: Arc::clone(shared),
+            pool: Rc::clone(&self.pool),
+            label: Arc::clone(&self.label),
+            metrics: Arc::clone(&self.metrics),
+            has_sidecar: self.has_sidecar,
+            protocol: self.protocol,
+        }
+    }
+}
+
+/// For a place that the table does not have: never chosen.
+fn unreachable_candidate(now: u64) -> weft_model::balance::Candidate {
+    weft_model::balance::Candidate {
+        callable: false,
+        gate: weft_model::outlier::Gate::Open,
+        ewma: 0.0,
+        in_flight: 0,
+        unanswered: 0,
+        silent_since: now,
+        asked_at: now,
+        weight: 1,
+    }
+}

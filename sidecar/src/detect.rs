@@ -1,0 +1,109 @@
+//! What a client speaks, from its first bytes. Sans-IO; who reads, and for how long, is the caller's
+//! business.
+
+use std::time::Duration;
+
+/// A client that has not shown what it speaks by then is closed.
+pub const DETECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most that is read before a protocol is settled, in bytes: a first line longer than this is not HTTP
+/// that anyone serves.
+pub const DETECT_BYTES_MAX: usize = 16 * 1_024;
+/// What opens an HTTP/2 connection with prior knowledge (RFC 9113 section 3.4).
+const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// The longest method name that is taken for one; the longest registered is 17 (UPDATEREDIRECTREF).
+const METHOD_LENGTH_MAX: usize = 24;
+
+/// What the bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detected {
+    /// Not settled yet.
+    NeedMore,
+    /// HTTP/1.
+    Http1,
+    /// HTTP/2 with prior knowledge.
+    Http2,
+    /// Anything else.
+    Opaque,
+}
+
+/// For a listener where only HTTP is spoken: the first bytes are enough, the server answers what is malformed.
+pub fn detect_http(bytes: &[u8]) -> Detected {
+    match h2(bytes) {
+        Detected::Opaque => match bytes.first() {
+            Some(first) if is_method_byte(*first) => Detected::Http1,
+            _ => Detected::Opaque,
+        },
+        known => known,
+    }
+}
+
+/// For a port where anything may be spoken: HTTP/1 is only what has a whole request line of it.
+pub fn detect_any(bytes: &[u8]) -> Detected {
+    match h2(bytes) {
+        Detected::Opaque => h1(bytes),
+        known => known,
+    }
+}
+
+fn h2(bytes: &[u8]) -> Detected {
+    let seen = bytes.len().min(H2_PREFACE.len());
+    match bytes.get(..seen) == H2_PREFACE.get(..seen) {
+        true if seen == H2_PREFACE.len() => Detected::Http2,
+        true => Detected::NeedMore,
+        false => Detected::Opaque,
+    }
+}
+
+fn h1(bytes: &[u8]) -> Detected {
+    let method = bytes.iter().take_while(|byte| is_method_byte(**byte)).count();
+    match bytes.get(method) {
+        None if method <= METHOD_LENGTH_MAX => return Detected::NeedMore,
+        Some(b' ') if method > 0 && method <= METHOD_LENGTH_MAX => {}
+        _ => return Detected::Opaque,
+    }
+    let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
+        let printable = bytes.iter().all(|byte| !byte.is_ascii_control() || *byte == b'\r');
+        return if printable && bytes.len() < DETECT_BYTES_MAX { Detected::NeedMore } else { Detected::Opaque };
+    };
+    let line = bytes.get(..end).unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let version = line.len().checked_sub(9).and_then(|at| line.get(at..)).unwrap_or_default();
+    if matches!(version, b" HTTP/1.1" | b" HTTP/1.0") { Detected::Http1 } else { Detected::Opaque }
+}
+
+/// A byte of a token (RFC 9110 section 5.6.2).
+fn is_method_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn http_is_told_from_its_first_line_however_it_is_split() {
+        let request = b"GET /a HTTP/1.1\r\nhost: a\r\n";
+        for end in 0..15 {
+            assert_eq!(detect_any(&request[..end]), Detected::NeedMore, "{end}");
+        }
+        assert_eq!(detect_any(request), Detected::Http1);
+        for end in 0..H2_PREFACE.len() {
+            assert_eq!(detect_any(&H2_PREFACE[..end]), Detected::NeedMore);
+        }
+        assert_eq!(detect_any(H2_PREFACE), Detected::Http2);
+    }
+
+    #[test]
+    fn what_is_not_http_is_opaque_as_soon_as_it_shows() {
+        for bytes in [&b"\x16\x03\x01"[..], b"AMQP\0\0\x09\x01", b"*1\r\n$4\r\nPING", b"SELECT 1\n", b"EHLO mail.example\r\n"] {
+            assert_eq!(detect_any(bytes), Detected::Opaque, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn an_http_listener_leaves_malformed_requests_to_its_server() {
+        assert_eq!(detect_http(b"GET"), Detected::Http1);
+        assert_eq!(detect_http(b"PRI"), Detected::NeedMore);
+        assert_eq!(detect_http(b"\x16\x03\x01"), Detected::Opaque);
+    }
+}

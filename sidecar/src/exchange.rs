@@ -1,0 +1,94 @@
+//! One request over one connection of a pool, up to the response head. What it says of a failure is what a
+//! retry depends on: whether the application may have seen the request.
+
+use std::{error::Error, rc::Rc, time::Duration};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use weft_model::error_code::ErrorCode;
+
+use crate::{
+    body::{BodyError, RequestBody},
+    pool::{Lease, Pool, Wire},
+};
+
+/// Connections that turn out to be closed when they are used, before a new one is made for sure.
+const STALE_MAX: usize = 3;
+/// An unsafe request uses no connection that was idle for longer: the peer may be about to close it, and a
+/// request that is lost in that moment must not be sent twice.
+const UNSAFE_IDLE_MAX: Duration = Duration::from_secs(1);
+
+/// Why there is no response head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) code: ErrorCode,
+    /// The application may have seen the request.
+    pub(crate) reached: bool,
+    /// Who failed.
+    pub(crate) side: Side,
+}
+
+/// Who failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The caller's own body broke off.
+    Downstream,
+    /// The endpoint.
+    Upstream,
+    /// We gave it up.
+    Local,
+}
+
+/// Sends `request`; a connection that was closed while it was idle is replaced without anyone hearing of it.
+pub(crate) async fn exchange(
+    pool: &Rc<Pool>,
+    wire: Wire,
+    idempotent: bool,
+    mut request: Request<RequestBody>,
+) -> Result<(Response<Incoming>, Lease), Failure> {
+    let mut idle_max = if idempotent { crate::pool::IDLE_MAX } else { UNSAFE_IDLE_MAX };
+    for stale in 0.. {
+        if stale == STALE_MAX {
+            idle_max = Duration::ZERO;
+        }
+        let mut lease = pool.acquire(wire, idle_max).await.map_err(|error| {
+            tracing::debug!(%error, "upstream connection failed");
+            Failure { code: error.code(), reached: false, side: Side::Upstream }
+        })?;
+        let error = match lease.send(request).await {
+            Ok(response) => return Ok((response, lease)),
+            Err(error) => error,
+        };
+        let mut error = *error;
+        match error.take_message() {
+            Some(unsent) if lease.is_reused() && stale < STALE_MAX => request = unsent,
+            unsent => return Err(classify(error.error(), unsent.is_some())),
+        }
+    }
+    Err(Failure { code: ErrorCode::ConnectFailed, reached: false, side: Side::Upstream })
+}
+
+fn classify(error: &hyper::Error, unsent: bool) -> Failure {
+    tracing::debug!(%error, unsent, "upstream exchange failed");
+    let h2 = source::<h2::Error>(error);
+    // A refused stream, and one above the last that a peer going away names, was not processed (RFC 9113
+    // section 8.7 and 6.8).
+    let refused = h2.is_some_and(|h2| {
+        h2.reason() == Some(h2::Reason::REFUSED_STREAM) || (h2.is_go_away() && h2.is_remote())
+    });
+    let side = if source::<BodyError>(error).is_some() { Side::Downstream } else { Side::Upstream };
+    let broken = error.is_parse() || h2.is_some_and(|h2| h2.reason() == Some(h2::Reason::PROTOCOL_ERROR));
+    let code = if broken { ErrorCode::ProtocolError } else { ErrorCode::UpstreamReset };
+    Failure { code, reached: !(unsent || refused || error.is_canceled()), side }
+}
+
+fn source<T: Error + 'static>(error: &hyper::Error) -> Option<&T> {
+    let mut source = error.source();
+    while let Some(error) = source {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        source = error.source();
+    }
+    None
+}

@@ -1,0 +1,74 @@
+//! The one place where a named failure becomes a response. HTTP gets its status and a line of text; gRPC gets
+//! a trailers-only response (grpc.io, "gRPC over HTTP2").
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use weft_model::error_code::ErrorCode;
+
+use crate::{body::ResponseBody, forward::WEFT_ERROR};
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+
+/// The response for `code`; `detail` is for people and must come from us, in plain ASCII.
+pub fn response(code: ErrorCode, grpc: bool, detail: &'static str) -> Response<ResponseBody> {
+    let mut response = if grpc { grpc_response(code, detail) } else { http_response(code, detail) };
+    response.headers_mut().insert(WEFT_ERROR, HeaderValue::from_static(code.as_str()));
+    response
+}
+
+fn http_response(code: ErrorCode, detail: &str) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::Text(Some(Bytes::from(format!("{code}: {detail}\n")))));
+    *response.status_mut() = StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::BAD_GATEWAY);
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, text);
+    response
+}
+
+fn grpc_response(code: ErrorCode, detail: &'static str) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::Empty);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(GRPC_STATUS, HeaderValue::from(u16::from(code.grpc_status())));
+    headers.insert(GRPC_MESSAGE, HeaderValue::from_static(detail));
+    response
+}
+
+/// What a person is told of each code.
+pub const fn detail(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::NoRoute => "no service of the mesh has this name",
+        ErrorCode::NoHealthyEndpoint => "no replica of the service can take the request",
+        ErrorCode::DiscoveryTimeout => "the control plane did not say in time where the service is",
+        ErrorCode::CircuitOpen => "the circuit to the service is open",
+        ErrorCode::Overloaded => "too many requests at once",
+        ErrorCode::Draining => "the sidecar is stopping",
+        ErrorCode::ConnectFailed => "no connection to the service could be made",
+        ErrorCode::UpstreamReset => "the connection ended before the response did",
+        ErrorCode::TlsFailed => "the TLS handshake failed",
+        ErrorCode::ProtocolError => "the other side broke its protocol",
+        ErrorCode::UpstreamTimeout => "the service gave no response in time",
+        ErrorCode::DeadlineExceeded => "the deadline of the caller is over",
+        ErrorCode::DeniedByPolicy => "a policy refused the call",
+        ErrorCode::RateLimited => "a rate limit refused the call",
+        ErrorCode::BodyTooLarge => "the request body is over the limit",
+        ErrorCode::HeaderTooLarge => "the request head is over the limit",
+        ErrorCode::BadRequest => "the request cannot be understood",
+        ErrorCode::LoopDetected => "the request has passed this sidecar before",
+        ErrorCode::WrongEndpoint => "this sidecar does not stand before the called service",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grpc_callers_get_a_trailers_only_response_and_others_a_status() {
+        let plain = response(ErrorCode::NoHealthyEndpoint, false, "x");
+        assert_eq!((plain.status().as_u16(), plain.headers()["weft-error"].as_bytes()), (503, &b"no-healthy-endpoint"[..]));
+        let grpc = response(ErrorCode::NoHealthyEndpoint, true, "x");
+        assert_eq!((grpc.status().as_u16(), grpc.headers()["grpc-status"].as_bytes()), (200, &b"14"[..]));
+        assert_eq!(grpc.headers()["weft-error"].as_bytes(), b"no-healthy-endpoint");
+    }
+}

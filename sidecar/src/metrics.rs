@@ -1,0 +1,186 @@
+//! What the data path counts. Each thread has cells of its own for each service it carries: plain relaxed
+//! atomics that only it writes, found once and kept by the service's local record. The collector sums them
+//! when it is scraped.
+
+mod render;
+
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use parking_lot::Mutex;
+use weft_model::error_code::ErrorCode;
+
+/// Upper bounds of the latency histogram, in seconds; one more bucket holds what is slower.
+pub const LATENCY_BOUNDS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Which way a call goes through this sidecar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Direction {
+    /// From the application.
+    Outbound,
+    /// To the application.
+    Inbound,
+}
+
+impl Direction {
+    /// The word in records and labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Outbound => "outbound",
+            Self::Inbound => "inbound",
+        }
+    }
+}
+
+/// All cells of all threads. Register it as a collector.
+#[derive(Debug, Default)]
+pub struct DataMetrics {
+    services: Mutex<Vec<Arc<ServiceMetrics>>>,
+    endpoints: Mutex<Vec<Weak<EndpointMetrics>>>,
+    connections: Mutex<Vec<Arc<ConnectionMetrics>>>,
+    /// Access records that found their queue full.
+    pub records_dropped: Arc<AtomicU64>,
+}
+
+/// One thread's counts of one service in one direction.
+#[derive(Debug)]
+pub struct ServiceMetrics {
+    /// Which way.
+    pub direction: Direction,
+    /// The service, or where an absolute URI outside the mesh went.
+    pub service: Arc<str>,
+    classes: [AtomicU64; 6],
+    errors: [AtomicU64; ErrorCode::ALL.len()],
+    buckets: [AtomicU64; LATENCY_BOUNDS.len() + 1],
+    latency_nanos: AtomicU64,
+    /// Attempts after the first.
+    pub retries: AtomicU64,
+    /// Retries that the budget did not allow.
+    pub budget_exhausted: AtomicU64,
+    /// Requests that their caller gave up.
+    pub cancelled: AtomicU64,
+    /// Body bytes from the caller.
+    pub received: AtomicU64,
+    /// Body bytes to the caller.
+    pub sent: AtomicU64,
+}
+
+/// One thread's counts of one endpoint; gone with the endpoint.
+#[derive(Debug)]
+pub struct EndpointMetrics {
+    /// The service.
+    pub service: Arc<str>,
+    /// `<node>/<id>`.
+    pub endpoint: Arc<str>,
+    /// Attempts that were sent there.
+    pub requests: AtomicU64,
+    /// Attempts that failed there, as outlier ejection counts.
+    pub failures: AtomicU64,
+    /// Times it was ejected.
+    pub ejections: AtomicU64,
+}
+
+/// One thread's connections of one kind.
+#[derive(Debug)]
+pub struct ConnectionMetrics {
+    /// `outbound` and `inbound` were accepted, `upstream` were made.
+    pub kind: &'static str,
+    /// How many were opened.
+    pub opened: AtomicU64,
+    /// How many of them are closed.
+    pub closed: AtomicU64,
+}
+
+/// An open connection, counted as closed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct OpenConnection(Arc<ConnectionMetrics>);
+
+impl DataMetrics {
+    /// A cell for the calling thread. One that a thread has let go is used again, so that a service that comes
+    /// and goes does not add cells for ever.
+    pub(crate) fn service(&self, direction: Direction, service: &Arc<str>) -> Arc<ServiceMetrics> {
+        let mut services = self.services.lock();
+        let free = services.iter().find(|cell| {
+            cell.direction == direction && cell.service == *service && Arc::strong_count(cell) == 1
+        });
+        if let Some(free) = free {
+            return Arc::clone(free);
+        }
+        let cell = Arc::new(ServiceMetrics::new(direction, Arc::clone(service)));
+        services.push(Arc::clone(&cell));
+        cell
+    }
+
+    pub(crate) fn endpoint(&self, service: &Arc<str>, endpoint: &Arc<str>) -> Arc<EndpointMetrics> {
+        let cell = Arc::new(EndpointMetrics {
+            service: Arc::clone(service),
+            endpoint: Arc::clone(endpoint),
+            requests: AtomicU64::default(),
+            failures: AtomicU64::default(),
+            ejections: AtomicU64::default(),
+        });
+        let mut endpoints = self.endpoints.lock();
+        endpoints.retain(|cell| cell.strong_count() > 0);
+        endpoints.push(Arc::downgrade(&cell));
+        cell
+    }
+
+    pub(crate) fn connections(&self, kind: &'static str) -> Arc<ConnectionMetrics> {
+        let cell =
+            Arc::new(ConnectionMetrics { kind, opened: AtomicU64::default(), closed: AtomicU64::default() });
+        self.connections.lock().push(Arc::clone(&cell));
+        cell
+    }
+}
+
+impl ServiceMetrics {
+    fn new(direction: Direction, service: Arc<str>) -> Self {
+        Self {
+            direction,
+            service,
+            classes: Default::default(),
+            errors: Default::default(),
+            buckets: Default::default(),
+            latency_nanos: AtomicU64::default(),
+            retries: AtomicU64::default(),
+            budget_exhausted: AtomicU64::default(),
+            cancelled: AtomicU64::default(),
+            received: AtomicU64::default(),
+            sent: AtomicU64::default(),
+        }
+    }
+
+    /// Counts one request; a failure that Weft named counts under its name, everything else under its class.
+    pub(crate) fn observe(&self, status: u16, error: Option<ErrorCode>, nanos: u64) {
+        let cell = match error {
+            Some(code) => self.errors.get(code as usize),
+            None => self.classes.get(usize::from(status / 100)),
+        };
+        if let Some(cell) = cell {
+            cell.fetch_add(1, Relaxed);
+        }
+        #[allow(clippy::cast_precision_loss, reason = "a bucket is found, nothing is counted")]
+        let seconds = nanos as f64 / 1e9;
+        let bucket = LATENCY_BOUNDS.iter().take_while(|bound| seconds > **bound).count();
+        if let Some(bucket) = self.buckets.get(bucket) {
+            bucket.fetch_add(1, Relaxed);
+        }
+        self.latency_nanos.fetch_add(nanos, Relaxed);
+    }
+}
+
+impl OpenConnection {
+    pub(crate) fn new(metrics: &Arc<ConnectionMetrics>) -> Self {
+        metrics.opened.fetch_add(1, Relaxed);
+        Self(Arc::clone(metrics))
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.closed.fetch_add(1, Relaxed);
+    }
+}

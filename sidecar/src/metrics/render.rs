@@ -1,0 +1,157 @@
+//! The sums, in the exposition format of Prometheus.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet},
+    metrics::MetricType,
+};
+use weft_model::error_code::ErrorCode;
+
+use super::{DataMetrics, LATENCY_BOUNDS, ServiceMetrics};
+
+type Labels<'a> = Vec<(&'static str, &'a str)>;
+type Count = fn(&ServiceMetrics) -> &AtomicU64;
+
+const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+impl Collector for DataMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let services = self.services.lock().clone();
+        encode_requests(&mut encoder, &services)?;
+        encode_latency(&mut encoder, &services)?;
+        let counts: [(&str, &str, Count); 5] = [
+            ("weft_retries", "Attempts after the first", |cell| &cell.retries),
+            ("weft_retry_budget_exhausted", "Retries that the budget did not allow", |cell| {
+                &cell.budget_exhausted
+            }),
+            ("weft_requests_cancelled", "Requests that their caller gave up", |cell| &cell.cancelled),
+            ("weft_received_bytes", "Body bytes from callers", |cell| &cell.received),
+            ("weft_sent_bytes", "Body bytes to callers", |cell| &cell.sent),
+        ];
+        for (name, help, count) in counts {
+            let mut sums = BTreeMap::new();
+            for cell in &services {
+                *sums.entry(by_service(cell)).or_insert(0) += count(cell).load(Relaxed);
+            }
+            encode_counters(&mut encoder, name, help, sums)?;
+        }
+        self.encode_endpoints(&mut encoder)?;
+        self.encode_connections(&mut encoder)?;
+        let dropped = BTreeMap::from([(Labels::new(), self.records_dropped.load(Relaxed))]);
+        encode_counters(&mut encoder, "weft_access_records_dropped", "Records that found their queue full", dropped)
+    }
+}
+
+impl DataMetrics {
+    fn encode_endpoints(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let cells: Vec<_> = self.endpoints.lock().iter().filter_map(std::sync::Weak::upgrade).collect();
+        let (mut requests, mut failures, mut ejections) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        for cell in &cells {
+            let labels = || vec![("service", &*cell.service), ("endpoint", &*cell.endpoint)];
+            *requests.entry(labels()).or_insert(0) += cell.requests.load(Relaxed);
+            *failures.entry(labels()).or_insert(0) += cell.failures.load(Relaxed);
+            *ejections.entry(labels()).or_insert(0) += cell.ejections.load(Relaxed);
+        }
+        encode_counters(encoder, "weft_endpoint_requests", "Attempts sent to an endpoint", requests)?;
+        encode_counters(encoder, "weft_endpoint_failures", "Attempts that failed there", failures)?;
+        encode_counters(encoder, "weft_endpoint_ejections", "Times it was ejected", ejections)
+    }
+
+    fn encode_connections(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let cells = self.connections.lock().clone();
+        let (mut opened, mut closed) = (BTreeMap::new(), BTreeMap::new());
+        for cell in &cells {
+            *opened.entry(vec![("kind", cell.kind)]).or_insert(0) += cell.opened.load(Relaxed);
+            *closed.entry(vec![("kind", cell.kind)]).or_insert(0) += cell.closed.load(Relaxed);
+        }
+        encode_counters(encoder, "weft_connections_opened", "Connections opened", opened)?;
+        encode_counters(encoder, "weft_connections_closed", "Connections closed", closed)
+    }
+}
+
+fn by_service(cell: &ServiceMetrics) -> Labels<'_> {
+    vec![("direction", cell.direction.as_str()), ("service", &cell.service)]
+}
+
+fn encode_requests(
+    encoder: &mut DescriptorEncoder,
+    services: &[std::sync::Arc<ServiceMetrics>],
+) -> fmt::Result {
+    let mut sums = BTreeMap::new();
+    for cell in services {
+        let classes = CLASSES.into_iter().zip(&cell.classes).map(|(class, count)| (class, "", count));
+        let errors = ErrorCode::ALL.into_iter().zip(&cell.errors).map(|(code, count)| {
+            let class = CLASSES.get(usize::from(code.http_status() / 100)).copied().unwrap_or_default();
+            (class, code.as_str(), count)
+        });
+        for (class, error, count) in classes.chain(errors) {
+            let count = count.load(Relaxed);
+            if count > 0 {
+                let mut labels = by_service(cell);
+                labels.extend([("code_class", class), ("error", error)]);
+                *sums.entry(labels).or_insert(0) += count;
+            }
+        }
+    }
+    encode_counters(encoder, "weft_requests", "Requests by class of status and named failure", sums)
+}
+
+fn encode_latency(
+    encoder: &mut DescriptorEncoder,
+    services: &[std::sync::Arc<ServiceMetrics>],
+) -> fmt::Result {
+    let mut sums: BTreeMap<Labels<'_>, (u64, [u64; LATENCY_BOUNDS.len() + 1])> = BTreeMap::new();
+    for cell in services {
+        let (nanos, buckets) = sums.entry(by_service(cell)).or_default();
+        *nanos += cell.latency_nanos.load(Relaxed);
+        for (sum, bucket) in buckets.iter_mut().zip(&cell.buckets) {
+            *sum += bucket.load(Relaxed);
+        }
+    }
+    let mut metric = encoder.encode_descriptor(
+        "weft_request_duration_seconds",
+        "Time from a request's arrival to the end of its response",
+        None,
+        MetricType::Histogram,
+    )?;
+    for (labels, (nanos, counts)) in &sums {
+        let bounds = LATENCY_BOUNDS.into_iter().chain([f64::MAX]);
+        let buckets: Vec<(f64, u64)> = bounds.zip(counts.iter().copied()).collect();
+        #[allow(clippy::cast_precision_loss, reason = "a float is what the format has")]
+        let seconds = *nanos as f64 / 1e9;
+        metric.encode_family(labels)?.encode_histogram::<NoLabelSet>(
+            seconds,
+            counts.iter().sum(),
+            &buckets,
+            None,
+        )?;
+    }
+    Ok(())
+}
+
+fn encode_counters(
+    encoder: &mut DescriptorEncoder,
+    name: &str,
+    help: &str,
+    sums: BTreeMap<Labels<'_>, u64>,
+) -> fmt::Result {
+    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for (labels, sum) in sums {
+        encode_counter(&mut metric, &labels, sum)?;
+    }
+    Ok(())
+}
+
+fn encode_counter(metric: &mut MetricEncoder, labels: &Labels<'_>, sum: u64) -> fmt::Result {
+    if labels.is_empty() {
+        metric.encode_counter::<NoLabelSet, u64, u64>(&sum, None)
+    } else {
+        metric.encode_family(labels)?.encode_counter::<NoLabelSet, u64, u64>(&sum, None)
+    }
+}

@@ -1,0 +1,258 @@
+//! One call from its request to its response: target, decision, record and total timeout around the attempts.
+
+use std::{pin::pin, rc::Rc, time::Duration};
+
+use http::{HeaderMap, HeaderValue, Request, Response, Version, header, request::Parts};
+use http_body::Body;
+use hyper::body::Incoming;
+use tokio::time::Instant;
+use weft_model::{error_code::ErrorCode, outlier};
+
+use super::{
+    attempts::{self, Last, Reply},
+    decide::{Decision, Limit, decide},
+    egress,
+    target::{Route, Target, resolve},
+};
+use crate::{
+    body::{Meter, RequestBody, ResponseBody},
+    data::thread::{LocalEndpoint, LocalService, Thread},
+    forward::{self, REQUEST_ID, WEFT_ATTEMPT, WEFT_DEADLINE, WEFT_ERROR, WEFT_RETRY},
+    load, local_error,
+    record::{Line, RecordGuard},
+    replay::Replay,
+};
+
+/// All that the attempts of one call share.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) thread: Rc<Thread>,
+    pub(super) service: Rc<LocalService>,
+    pub(super) decision: Decision,
+    /// As it is sent.
+    pub(super) head: Parts,
+    pub(super) source: Source,
+    pub(super) record: RecordGuard,
+    /// Where the last attempt went.
+    pub(super) current: Option<Rc<LocalEndpoint>>,
+    deadline: Option<Instant>,
+}
+
+/// Where the body of each attempt comes from.
+#[derive(Debug)]
+pub(super) enum Source {
+    Empty,
+    Replay(Replay),
+}
+
+/// Carries one request.
+pub(super) async fn call(
+    thread: Rc<Thread>,
+    route: Route,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
+    let (mut head, body) = request.into_parts();
+    ensure_request_id(&thread, &mut head.headers);
+    let line = thread.recorder.is_on().then(|| Line {
+        method: head.method.clone(),
+        uri: head.uri.clone(),
+        request_id: head.headers.get(&REQUEST_ID).cloned(),
+    });
+    let mut record = RecordGuard::begin(&thread.recorder, &thread.unrouted, line);
+    match resolve(&thread, &route, &head).await {
+        Ok(Target::Service(service)) => {
+            record.belongs_to(&service.metrics);
+            to_service(thread, service, (head, body), record).await
+        }
+        Ok(Target::Outside { host, port }) => {
+            egress::carry(&thread, (&host, port), (head, body), record).await
+        }
+        Err(code) => refuse(code, forward::is_grpc(&head.headers), record),
+    }
+}
+
+async fn to_service(
+    thread: Rc<Thread>,
+    service: Rc<LocalService>,
+    (mut head, body): (Parts, Incoming),
+    record: RecordGuard,
+) -> Response<ResponseBody> {
+    let policy = &thread.config.policy;
+    let decision = decide(&head, policy);
+    service.note_request(policy);
+    prepare(&mut head);
+    let source = if body.is_end_stream() {
+        Source::Empty
+    } else {
+        Source::Replay(Replay::new(body, policy.retry.body_max, record.received.clone()))
+    };
+    let deadline = decision.limit.and_then(|limit| Instant::now().checked_add(limit.time));
+    let mut call = Call { thread, service, decision, head, source, record, current: None, deadline };
+    let meter = call.record.received.clone();
+    match in_time(attempts::run(&mut call), decision.limit, &meter).await {
+        Some(last) => answer(call, last),
+        None => too_late(call),
+    }
+}
+
+/// What `work` came to, or `None` when the limit was over first. While the request's body still moves, the
+/// policy's timeout waits: a slow upload is no slow answer.
+async fn in_time<T>(work: impl Future<Output = T>, limit: Option<Limit>, meter: &Meter) -> Option<T> {
+    let Some(limit) = limit else { return Some(work.await) };
+    let mut work = pin!(work);
+    let mut received = meter.get();
+    loop {
+        if let Ok(done) = tokio::time::timeout(limit.time, work.as_mut()).await {
+            return Some(done);
+        }
+        let before = std::mem::replace(&mut received, meter.get());
+        if limit.is_deadline || received == before {
+            return None;
+        }
+    }
+}
+
+fn answer(call: Call, last: Last) -> Response<ResponseBody> {
+    let grpc = call.decision.grpc;
+    let mut record = call.record;
+    let mut response = match last.result {
+        Ok(reply) => pass_on(reply, call.head.version, record),
+        Err(failure) => {
+            record.attempts = record.attempts.max(1);
+            refuse(failure.code, grpc, record)
+        }
+    };
+    if last.is_budget_spent {
+        response.headers_mut().insert(WEFT_RETRY, HeaderValue::from_static("budget-exhausted"));
+    }
+    response
+}
+
+fn pass_on(reply: Reply, version: Version, mut record: RecordGuard) -> Response<ResponseBody> {
+    let Reply { response, carrier, named } = reply;
+    let (mut head, body) = response.into_parts();
+    record.status = head.status.as_u16();
+    clean_response(&mut head.headers, named);
+    head.version = version;
+    if let Some(code) = named {
+        record.fail(code);
+    }
+    Response::from_parts(head, ResponseBody::stream(body, carrier, record))
+}
+
+/// The names of the mesh are ours: only the other sidecar's failure passes.
+pub(super) fn clean_response(headers: &mut HeaderMap, named: Option<ErrorCode>) {
+    forward::strip_hop_by_hop(headers);
+    if named.is_none() {
+        headers.remove(&WEFT_ERROR);
+    }
+    headers.remove(&WEFT_RETRY);
+}
+
+fn too_late(call: Call) -> Response<ResponseBody> {
+    let is_deadline = call.decision.limit.is_some_and(|limit| limit.is_deadline);
+    // The policy's patience is a judgement on the endpoint; a caller in a hurry is not.
+    if let (false, Some(endpoint)) = (is_deadline, &call.current) {
+        let policy = &call.thread.config.policy.outlier;
+        let mut rng = call.thread.rng.borrow_mut();
+        load::blame(&call.service, endpoint, outlier::Failure::Soft, policy, &mut rng);
+    }
+    let code = if is_deadline { ErrorCode::DeadlineExceeded } else { ErrorCode::UpstreamTimeout };
+    refuse(code, call.decision.grpc, call.record)
+}
+
+/// Answers in the application's place.
+pub(super) fn refuse(code: ErrorCode, grpc: bool, mut record: RecordGuard) -> Response<ResponseBody> {
+    let response = local_error::response(code, grpc, local_error::detail(code));
+    record.status = response.status().as_u16();
+    record.fail(code);
+    response
+}
+
+/// Turns a request to us into one to the origin.
+pub(super) fn prepare(head: &mut Parts) {
+    forward::strip_hop_by_hop(&mut head.headers);
+    for name in [&WEFT_ATTEMPT, &WEFT_ERROR, &header::PROXY_AUTHORIZATION] {
+        head.headers.remove(name);
+    }
+    if head.version == Version::HTTP_2 {
+        return;
+    }
+    head.version = Version::HTTP_11;
+    if let Some(authority) = head.uri.authority() {
+        // An absolute target overrules the Host header (RFC 9112 section 3.2.2).
+        if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
+            head.headers.insert(header::HOST, host);
+        }
+        head.uri = forward::origin_form(&head.uri);
+    }
+}
+
+/// Records of both sides are found by it; an application's own is kept.
+fn ensure_request_id(thread: &Thread, headers: &mut HeaderMap) {
+    if headers.contains_key(&REQUEST_ID) {
+        return;
+    }
+    let id = thread.rng.borrow_mut().u128(..);
+    if let Ok(id) = HeaderValue::try_from(format!("{id:032x}")) {
+        headers.insert(REQUEST_ID, id);
+    }
+}
+
+impl Call {
+    /// Takes over what discovery has said since the last attempt.
+    pub(super) fn renew_service(&mut self) {
+        let newest = self.thread.service(&self.service.table.name, &self.service.port_name);
+        if let Some(newest) = newest {
+            self.service = newest;
+        }
+    }
+
+    /// Tells the next sidecar how much time is left, where the caller set a deadline.
+    pub(super) fn stamp_deadline(&self, headers: &mut HeaderMap) {
+        let Some(deadline) = self.deadline else { return };
+        if self.decision.limit.is_some_and(|limit| limit.is_deadline) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            headers.insert(WEFT_DEADLINE, HeaderValue::from(left.max(1)));
+        }
+    }
+}
+
+impl Source {
+    pub(super) fn can_replay(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Replay(replay) => replay.can_replay(),
+        }
+    }
+
+    pub(super) fn next_attempt(&self) -> RequestBody {
+        match self {
+            Self::Empty => RequestBody::Empty,
+            Self::Replay(replay) => RequestBody::Replay(replay.next_attempt()),
+        }
+    }
+}
+
+/// Kept for the unit of the limit in tests.
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_policys_timeout_waits_while_the_body_moves_and_a_deadline_does_not() {
+        let second = Duration::from_secs(1);
+        for (is_deadline, finishes) in [(false, true), (true, false)] {
+            let meter = Meter::default();
+            let upload = async {
+                for _ in 0..10 {
+                    tokio::time::sleep(second / 2).await;
+                    meter.add(1);
+                }
+            };
+            let limit = Some(Limit { time: second, is_deadline });
+            assert_eq!(in_time(upload, limit, &meter).await.is_some(), finishes);
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! The connections of one data thread to one target: an endpoint's sidecar, a bare endpoint, or the
+//! application. HTTP/1 connections are lent whole and the one used last is lent first; HTTP/2 connections are
+//! shared, and one more is made when the streams of all are taken.
+//!
+//! ```text
+//!            lend                send, read to the end
+//!   idle ───────────▶ lent ───────────────────────────▶ idle
+//!    │                  │
+//!    │ closed, old      │ dropped before the end, or closed by the peer
+//!    ▼                  ▼
+//!   gone ◀──────────── gone
+//! ```
+
+mod connect;
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use http::{Request, Response};
+use hyper::{
+    body::Incoming,
+    client::conn::{TrySendError, http1, http2},
+};
+use tokio::sync::Notify;
+
+pub(crate) use self::connect::{ConnectError, Dial, HopBase, OpaqueStream, Target};
+use crate::{body::RequestBody, clock, load::InFlight, metrics::ConnectionMetrics};
+
+/// An idle connection is closed after this time: less than the 90 s after which our own listeners close one,
+/// so that the side that would send closes first.
+pub(crate) const IDLE_MAX: Duration = Duration::from_secs(60);
+/// Idle HTTP/1 connections kept for one target, at most.
+const IDLE_COUNT_MAX: usize = 256;
+/// Streams that we open on one HTTP/2 connection, at most, whatever the peer allows: beyond this a second
+/// connection spreads better.
+const STREAMS_MAX: usize = 1_000;
+
+/// What is spoken on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wire {
+    Http1,
+    Http2,
+    Opaque,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    dial: Dial,
+    idle: RefCell<Vec<Idle>>,
+    shared: RefCell<Vec<Shared>>,
+    is_connecting: Cell<bool>,
+    connected: Notify,
+    /// Rings when discovery says that the endpoint turned critical.
+    pub(crate) critical: Notify,
+    /// The epoch of the endpoint's cell that this thread has acted on.
+    pub(crate) critical_epoch: Cell<u32>,
+    connections: Arc<ConnectionMetrics>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    sender: http1::SendRequest<RequestBody>,
+    since: u64,
+}
+
+#[derive(Debug)]
+struct Shared {
+    sender: http2::SendRequest<RequestBody>,
+    streams: Rc<Cell<usize>>,
+    used_at: u64,
+}
+
+/// A connection, or a share of one, for one request.
+#[derive(Debug)]
+pub(crate) enum Lease {
+    Http1 { sender: http1::SendRequest<RequestBody>, is_reused: bool },
+    Http2 { sender: http2::SendRequest<RequestBody>, slot: StreamSlot, is_reused: bool },
+}
+
+/// One stream counted on a shared connection.
+#[derive(Debug)]
+pub(crate) struct StreamSlot(Rc<Cell<usize>>);
+
+/// What holds a response's connection while its body is read.
+#[derive(Debug)]
+pub(crate) struct Carrier {
+    pub(crate) pool: Rc<Pool>,
+    pub(crate) lease: Lease,
+    pub(crate) in_flight: Option<InFlight>,
+}
+
+impl Pool {
+    pub(crate) fn new(dial: Dial, critical_epoch: u32, connections: Arc<ConnectionMetrics>) -> Self {
+        Self {
+            dial,
+            idle: RefCell::default(),
+            shared: RefCell::default(),
+            is_connecting: Cell::new(false),
+            connected: Notify::new(),
+            critical: Notify::new(),
+            critical_epoch: Cell::new(critical_epoch),
+            connections,
+        }
+    }
+
+    /// A connection that was idle for at most `idle_max`, else a new one.
+    pub(crate) async fn acquire(&self, wire: Wire, idle_max: Duration) -> Result<Lease, ConnectError> {
+        if wire == Wire::Http2 {
+            return self.share(idle_max).await;
+        }
+        if let Some(sender) = self.newest_idle(idle_max) {
+            return Ok(Lease::Http1 { sender, is_reused: true });
+        }
+        let sender = connect::http1(&self.dial, &self.connections).await?;
+        Ok(Lease::Http1 { sender, is_reused: false })
+    }
+
+    /// A raw connection for bytes, which never comes back.
+    pub(crate) async fn connect_opaque(&self) -> Result<OpaqueStream, ConnectError> {
+        connect::opaque(&self.dial, &self.connections).await
+    }
+
+    /// Closes what has been idle for too long.
+    pub(crate) fn sweep(&self) {
+        let now = clock::now();
+        self.idle.borrow_mut().retain(|idle| !idle.sender.is_closed() && within(idle.since, now, IDLE_MAX));
+        self.shared.borrow_mut().retain(|shared| {
+            !shared.sender.is_closed() && (shared.streams.get() > 0 || within(shared.used_at, now, IDLE_MAX))
+        });
+    }
+
+    fn newest_idle(&self, idle_max: Duration) -> Option<http1::SendRequest<RequestBody>> {
+        let now = clock::now();
+        let mut idle = self.idle.borrow_mut();
+        let mut place = idle.len();
+        while let Some(candidate) = place.checked_sub(1).and_then(|at| idle.get(at)) {
+            place -= 1;
+            if candidate.sender.is_closed() || !within(candidate.since, now, IDLE_MAX) {
+                drop(idle.remove(place));
+            } else if !within(candidate.since, now, idle_max) {
+                // All below are older.
+                return None;
+            } else if candidate.sender.is_ready() {
+                return Some(idle.remove(place).sender);
+            }
+        }
+        None
+    }
+
+    async fn share(&self, idle_max: Duration) -> Result<Lease, ConnectError> {
+        loop {
+            if let Some(lease) = self.free_stream(idle_max) {
+                return Ok(lease);
+            }
+            if !self.is_connecting.get() {
+                break;
+            }
+            // Made before the wait, so that a ring in between is not missed: all of this is one thread.
+            self.connected.notified().await;
+        }
+        let connecting = Connecting::begin(self);
+        let sender = connect::http2(&self.dial, &self.connections).await?;
+        let streams = Rc::default();
+        let slot = StreamSlot::take(&streams);
+        let shared = Shared { sender: sender.clone(), streams, used_at: clock::now() };
+        self.shared.borrow_mut().push(shared);
+        drop(connecting);
+        Ok(Lease::Http2 { sender, slot, is_reused: false })
+    }
+
+    fn free_stream(&self, idle_max: Duration) -> Option<Lease> {
+        let now = clock::now();
+        let mut connections = self.shared.borrow_mut();
+        connections.retain(|shared| !shared.sender.is_closed());
+        let free = connections.iter_mut().find(|shared| {
+            let limit = shared.sender.current_max_send_streams().min(STREAMS_MAX);
+            let in_use = shared.streams.get();
+            in_use < limit && (in_use > 0 || within(shared.used_at, now, idle_max))
+        })?;
+        free.used_at = now;
+        let slot = StreamSlot::take(&free.streams);
+        Some(Lease::Http2 { sender: free.sender.clone(), slot, is_reused: true })
+    }
+}
+
+/// Says that a shared connection is being made, until it is dropped; then those that wait look again.
+struct Connecting<'a>(&'a Pool);
+
+impl<'a> Connecting<'a> {
+    fn begin(pool: &'a Pool) -> Self {
+        pool.is_connecting.set(true);
+        Self(pool)
+    }
+}
+
+impl Drop for Connecting<'_> {
+    fn drop(&mut self) {
+        self.0.is_connecting.set(false);
+        self.0.connected.notify_waiters();
+    }
+}
+
+impl Lease {
+    /// Whether the connection has carried a request before: it may have been closed meanwhile.
+    pub(crate) fn is_reused(&self) -> bool {
+        match self {
+            Self::Http1 { is_reused, .. } | Self::Http2 { is_reused, .. } => *is_reused,
+        }
+    }
+
+    /// Sends, and waits for the response head. The error holds the request when none of it was sent.
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, Box<TrySendError<Request<RequestBody>>>> {
+        match self {
+            Self::Http1 { sender, .. } => sender.try_send_request(request).await.map_err(Box::new),
+            Self::Http2 { sender, .. } => sender.try_send_request(request).await.map_err(Box::new),
+        }
+    }
+}
+
+impl Carrier {
+    /// The response was read to its end.
+    pub(crate) fn give_back(self) {
+        let Self { pool, lease, in_flight } = self;
+        drop(in_flight);
+        let Lease::Http1 { sender, .. } = lease else { return };
+        let mut idle = pool.idle.borrow_mut();
+        if !sender.is_closed() && idle.len() < IDLE_COUNT_MAX {
+            idle.push(Idle { sender, since: clock::now() });
+        }
+    }
+}
+
+impl StreamSlot {
+    fn take(streams: &Rc<Cell<usize>>) -> Self {
+        streams.set(streams.get() + 1);
+        Self(Rc::clone(streams))
+    }
+}
+
+impl Drop for StreamSlot {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
+fn within(since: u64, now: u64, time: Duration) -> bool {
+    Duration::from_nanos(now.saturating_sub(since)) <= time
+}

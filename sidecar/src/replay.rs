@@ -1,0 +1,179 @@
+//! A request body that can be sent again. What passes is kept up to a limit; beyond it the body streams on
+//! and can no longer be replayed. Only the newest attempt may read: an older one that is still being torn down
+//! gets an error, so that it cannot end its message as if it were whole.
+
+use std::{
+    cell::RefCell,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::body::{BodyError, Meter};
+
+/// The kept part and the source, shared by the attempts of one request.
+#[derive(Debug, Clone)]
+pub(crate) struct Replay(Rc<RefCell<State>>);
+
+/// One attempt's view.
+#[derive(Debug)]
+pub(crate) struct ReplayBody {
+    shared: Replay,
+    /// Chunks of the kept part that this attempt has sent.
+    position: usize,
+    sent_trailers: bool,
+    attempt: u32,
+}
+
+#[derive(Debug)]
+struct State {
+    source: Incoming,
+    meter: Meter,
+    kept: Vec<Bytes>,
+    kept_length: usize,
+    kept_max: usize,
+    trailers: Option<HeaderMap>,
+    phase: Phase,
+    attempt: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// All that came is kept.
+    Keeping,
+    /// Too long: what came is gone.
+    Streaming,
+    /// The source has ended, and all of it is kept.
+    Whole,
+    /// The source failed.
+    Broken,
+}
+
+impl Replay {
+    pub(crate) fn new(source: Incoming, kept_max: usize, meter: Meter) -> Self {
+        // A body that says it is too long is not even begun to be kept.
+        let too_long = source.size_hint().lower() > kept_max as u64;
+        let phase = if too_long { Phase::Streaming } else { Phase::Keeping };
+        Self(Rc::new(RefCell::new(State {
+            source,
+            meter,
+            kept: Vec::new(),
+            kept_length: 0,
+            kept_max,
+            trailers: None,
+            phase,
+            attempt: 0,
+        })))
+    }
+
+    /// Whether another attempt could send the whole body.
+    pub(crate) fn can_replay(&self) -> bool {
+        let state = self.0.borrow();
+        match state.phase {
+            Phase::Keeping | Phase::Whole => true,
+            Phase::Streaming => state.meter.get() == 0,
+            Phase::Broken => false,
+        }
+    }
+
+    /// The body for the next attempt; earlier ones can read no more.
+    pub(crate) fn next_attempt(&self) -> ReplayBody {
+        let mut state = self.0.borrow_mut();
+        state.attempt += 1;
+        let attempt = state.attempt;
+        ReplayBody { shared: self.clone(), position: 0, sent_trailers: false, attempt }
+    }
+}
+
+impl State {
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = match std::task::ready!(Pin::new(&mut self.source).poll_frame(cx)) {
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => {
+                self.phase = Phase::Broken;
+                return Poll::Ready(Some(Err(error.into())));
+            }
+            None => {
+                if self.phase == Phase::Keeping {
+                    self.phase = Phase::Whole;
+                }
+                return Poll::Ready(None);
+            }
+        };
+        if let Some(data) = frame.data_ref() {
+            self.meter.add(data.len());
+            self.keep(data);
+        } else if let Some(trailers) = frame.trailers_ref() {
+            self.trailers = Some(trailers.clone());
+        }
+        if self.phase == Phase::Keeping && self.source.is_end_stream() {
+            self.phase = Phase::Whole;
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn keep(&mut self, data: &Bytes) {
+        if self.phase != Phase::Keeping {
+            return;
+        }
+        self.kept_length += data.len();
+        if self.kept_length > self.kept_max {
+            self.kept = Vec::new();
+            self.phase = Phase::Streaming;
+        } else {
+            self.kept.push(data.clone());
+        }
+    }
+}
+
+impl ReplayBody {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let mut state = self.shared.0.borrow_mut();
+        if state.attempt != self.attempt {
+            return Poll::Ready(Some(Err(BodyError::Superseded)));
+        }
+        if let Some(chunk) = state.kept.get(self.position) {
+            self.position += 1;
+            return Poll::Ready(Some(Ok(Frame::data(chunk.clone()))));
+        }
+        if state.phase == Phase::Whole {
+            let trailers = if self.sent_trailers { None } else { state.trailers.clone() };
+            self.sent_trailers = true;
+            return Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))));
+        }
+        let frame = state.poll_source(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &frame {
+            // Once the body is too long nothing is kept, so the position stays past the end.
+            self.position += usize::from(frame.is_data());
+            self.sent_trailers |= frame.is_trailers();
+        }
+        frame
+    }
+
+    pub(crate) fn is_end(&self) -> bool {
+        let state = self.shared.0.borrow();
+        let sent_all = self.position >= state.kept.len();
+        let sent_trailers = state.trailers.is_none() || self.sent_trailers;
+        match state.phase {
+            Phase::Whole => sent_all && sent_trailers,
+            Phase::Streaming => state.source.is_end_stream(),
+            Phase::Keeping | Phase::Broken => false,
+        }
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        let state = self.shared.0.borrow();
+        let ahead: usize = state.kept.iter().skip(self.position).map(Bytes::len).sum();
+        let mut hint = state.source.size_hint();
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper + ahead as u64);
+        }
+        hint.set_lower(hint.lower() + ahead as u64);
+        hint
+    }
+}
