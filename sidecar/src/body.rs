@@ -15,7 +15,7 @@ use crate::{pool::Carrier, record::RecordGuard, replay::ReplayBody};
 
 /// Why a body ended early.
 #[derive(Debug, thiserror::Error)]
-pub enum BodyError {
+pub(crate) enum BodyError {
     /// The side that it comes from failed.
     #[error("body could not be read")]
     Read(#[from] hyper::Error),
@@ -86,7 +86,7 @@ impl Body for RequestBody {
 
 /// What is sent back to the caller.
 #[derive(Debug)]
-pub enum ResponseBody {
+pub(crate) enum ResponseBody {
     /// Nothing.
     Empty,
     /// A line from us.
@@ -98,7 +98,7 @@ pub enum ResponseBody {
 /// An upstream's body, with what has to happen when it ends: the connection goes back to its pool, the record
 /// is written. Dropped earlier, the connection is closed and the record says so.
 #[derive(Debug)]
-pub struct StreamBody {
+pub(crate) struct StreamBody {
     incoming: Incoming,
     finish: Option<(Carrier, RecordGuard)>,
 }

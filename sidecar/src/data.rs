@@ -25,7 +25,7 @@ use tokio::{
     task::LocalSet,
 };
 
-pub use self::bind::{BindError, Listeners, UpstreamListeners};
+pub use self::bind::{Listeners, UpstreamListeners};
 use self::{bind::ThreadListeners, thread::Thread};
 use crate::{clock, config::SidecarConfig, metrics::DataMetrics, record::Recorder, table::Directory};
 

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 /// A client that has not shown what it speaks by then is closed.
-pub const DETECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const DETECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most that is read before a protocol is settled, in bytes: a first line longer than this is not HTTP
 /// that anyone serves.
-pub const DETECT_BYTES_MAX: usize = 16 * 1_024;
+pub(crate) const DETECT_BYTES_MAX: usize = 16 * 1_024;
 /// What opens an HTTP/2 connection with prior knowledge (RFC 9113 section 3.4).
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The longest method name that is taken for one; the longest registered is 17 (UPDATEREDIRECTREF).
@@ -15,7 +15,7 @@ const METHOD_LENGTH_MAX: usize = 24;
 
 /// What the bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Detected {
+pub(crate) enum Detected {
     /// Not settled yet.
     NeedMore,
     /// HTTP/1.
@@ -27,7 +27,7 @@ pub enum Detected {
 }
 
 /// For a listener where only HTTP is spoken: the first bytes are enough, the server answers what is malformed.
-pub fn detect_http(bytes: &[u8]) -> Detected {
+pub(crate) fn detect_http(bytes: &[u8]) -> Detected {
     match h2(bytes) {
         Detected::Opaque => match bytes.first() {
             Some(first) if is_method_byte(*first) => Detected::Http1,
@@ -38,7 +38,7 @@ pub fn detect_http(bytes: &[u8]) -> Detected {
 }
 
 /// For a port where anything may be spoken: HTTP/1 is only what has a whole request line of it.
-pub fn detect_any(bytes: &[u8]) -> Detected {
+pub(crate) fn detect_any(bytes: &[u8]) -> Detected {
     match h2(bytes) {
         Detected::Opaque => h1(bytes),
         known => known,
@@ -63,7 +63,11 @@ fn h1(bytes: &[u8]) -> Detected {
     }
     let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
         let printable = bytes.iter().all(|byte| !byte.is_ascii_control() || *byte == b'\r');
-        return if printable && bytes.len() < DETECT_BYTES_MAX { Detected::NeedMore } else { Detected::Opaque };
+        return if printable && bytes.len() < DETECT_BYTES_MAX {
+            Detected::NeedMore
+        } else {
+            Detected::Opaque
+        };
     };
     let line = bytes.get(..end).unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -95,7 +99,13 @@ mod tests {
 
     #[test]
     fn what_is_not_http_is_opaque_as_soon_as_it_shows() {
-        for bytes in [&b"\x16\x03\x01"[..], b"AMQP\0\0\x09\x01", b"*1\r\n$4\r\nPING", b"SELECT 1\n", b"EHLO mail.example\r\n"] {
+        for bytes in [
+            &b"\x16\x03\x01"[..],
+            b"AMQP\0\0\x09\x01",
+            b"*1\r\n$4\r\nPING",
+            b"SELECT 1\n",
+            b"EHLO mail.example\r\n",
+        ] {
             assert_eq!(detect_any(bytes), Detected::Opaque, "{bytes:?}");
         }
     }

@@ -7,26 +7,26 @@ use http::{
 use weft_model::error_code::ErrorCode;
 
 /// The code of a failure that Weft answered; never an application's.
-pub const WEFT_ERROR: HeaderName = HeaderName::from_static("weft-error");
+pub(crate) const WEFT_ERROR: HeaderName = HeaderName::from_static("weft-error");
 /// `budget-exhausted`: this answer would have been retried.
-pub const WEFT_RETRY: HeaderName = HeaderName::from_static("weft-retry");
+pub(crate) const WEFT_RETRY: HeaderName = HeaderName::from_static("weft-retry");
 /// Which try of the same request this is; absent = the first.
-pub const WEFT_ATTEMPT: HeaderName = HeaderName::from_static("weft-attempt");
+pub(crate) const WEFT_ATTEMPT: HeaderName = HeaderName::from_static("weft-attempt");
 /// Milliseconds that are left to answer.
-pub const WEFT_DEADLINE: HeaderName = HeaderName::from_static("weft-deadline");
+pub(crate) const WEFT_DEADLINE: HeaderName = HeaderName::from_static("weft-deadline");
 /// Ties the records of one request together.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// A client's word that a repetition does no harm.
-pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// gRPC's own deadline.
-pub const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Removes what is meant for this hop only. `te: trailers` stays: we forward trailers, and gRPC servers insist
 /// on it.
-pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(header::CONNECTION) {
         strip_named_by_connection(headers);
     }
@@ -61,18 +61,18 @@ fn contains_token(value: &HeaderValue, token: &str) -> bool {
 }
 
 /// The target as an origin server is sent it (RFC 9112 section 3.2.1).
-pub fn origin_form(uri: &Uri) -> Uri {
+pub(crate) fn origin_form(uri: &Uri) -> Uri {
     let path = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     Uri::from(path)
 }
 
 /// Whether the message is gRPC's: its errors are told in another way.
-pub fn is_grpc(headers: &HeaderMap) -> bool {
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// The failure that the sidecar before us has answered.
-pub fn weft_error(headers: &HeaderMap) -> Option<ErrorCode> {
+pub(crate) fn weft_error(headers: &HeaderMap) -> Option<ErrorCode> {
     let name = headers.get(&WEFT_ERROR)?.as_bytes();
     ErrorCode::ALL.into_iter().find(|code| code.as_str().as_bytes() == name)
 }
@@ -104,7 +104,8 @@ mod tests {
 
     #[test]
     fn te_trailers_stays_and_content_length_cannot_be_named_away() {
-        let mut map = headers(&[("connection", "te, content-length"), ("te", "trailers"), ("content-length", "3")]);
+        let mut map =
+            headers(&[("connection", "te, content-length"), ("te", "trailers"), ("content-length", "3")]);
         strip_hop_by_hop(&mut map);
         assert_eq!(map, headers(&[("te", "trailers"), ("content-length", "3")]));
     }

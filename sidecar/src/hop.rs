@@ -194,7 +194,9 @@ mod tests {
 
     #[test]
     fn what_other_protocols_begin_with_is_no_header() {
-        for bytes in [&b"GET / HTTP/1.1\r\n"[..], b"PRI * HTTP/2.0", b"\x16\x03\x01\x02", b"AMQP\0\0\x09\x01", b"\0W3"] {
+        for bytes in
+            [&b"GET / HTTP/1.1\r\n"[..], b"PRI * HTTP/2.0", b"\x16\x03\x01\x02", b"AMQP\0\0\x09\x01", b"\0W3"]
+        {
             assert_eq!(decode(bytes).unwrap(), Decoded::Absent);
         }
     }
@@ -211,7 +213,11 @@ mod tests {
 
     #[test]
     fn a_status_survives_its_byte() {
-        for status in [Status::Accepted, Status::Refused(ErrorCode::WrongEndpoint), Status::Refused(ErrorCode::ConnectFailed)] {
+        for status in [
+            Status::Accepted,
+            Status::Refused(ErrorCode::WrongEndpoint),
+            Status::Refused(ErrorCode::ConnectFailed),
+        ] {
             assert_eq!(Status::from_byte(status.to_byte()), status);
         }
     }

@@ -11,7 +11,7 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// The response for `code`; `detail` is for people and must come from us, in plain ASCII.
-pub fn response(code: ErrorCode, grpc: bool, detail: &'static str) -> Response<ResponseBody> {
+pub(crate) fn response(code: ErrorCode, grpc: bool, detail: &'static str) -> Response<ResponseBody> {
     let mut response = if grpc { grpc_response(code, detail) } else { http_response(code, detail) };
     response.headers_mut().insert(WEFT_ERROR, HeaderValue::from_static(code.as_str()));
     response
@@ -35,7 +35,7 @@ fn grpc_response(code: ErrorCode, detail: &'static str) -> Response<ResponseBody
 }
 
 /// What a person is told of each code.
-pub const fn detail(code: ErrorCode) -> &'static str {
+pub(crate) const fn detail(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::NoRoute => "no service of the mesh has this name",
         ErrorCode::NoHealthyEndpoint => "no replica of the service can take the request",
@@ -66,7 +66,10 @@ mod tests {
     #[test]
     fn grpc_callers_get_a_trailers_only_response_and_others_a_status() {
         let plain = response(ErrorCode::NoHealthyEndpoint, false, "x");
-        assert_eq!((plain.status().as_u16(), plain.headers()["weft-error"].as_bytes()), (503, &b"no-healthy-endpoint"[..]));
+        assert_eq!(
+            (plain.status().as_u16(), plain.headers()["weft-error"].as_bytes()),
+            (503, &b"no-healthy-endpoint"[..])
+        );
         let grpc = response(ErrorCode::NoHealthyEndpoint, true, "x");
         assert_eq!((grpc.status().as_u16(), grpc.headers()["grpc-status"].as_bytes()), (200, &b"14"[..]));
         assert_eq!(grpc.headers()["weft-error"].as_bytes(), b"no-healthy-endpoint");

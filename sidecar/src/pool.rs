@@ -72,6 +72,8 @@ struct Idle {
 struct Shared {
     sender: http2::SendRequest<RequestBody>,
     streams: Rc<Cell<usize>>,
+    /// What the peer allows at the moment.
+    streams_max: Rc<Cell<usize>>,
     used_at: u64,
 }
 
@@ -79,7 +81,7 @@ struct Shared {
 #[derive(Debug)]
 pub(crate) enum Lease {
     Http1 { sender: http1::SendRequest<RequestBody>, is_reused: bool },
-    Http2 { sender: http2::SendRequest<RequestBody>, slot: StreamSlot, is_reused: bool },
+    Http2 { sender: http2::SendRequest<RequestBody>, _slot: StreamSlot, is_reused: bool },
 }
 
 /// One stream counted on a shared connection.
@@ -164,13 +166,13 @@ impl Pool {
             self.connected.notified().await;
         }
         let connecting = Connecting::begin(self);
-        let sender = connect::http2(&self.dial, &self.connections).await?;
+        let (sender, streams_max) = connect::http2(&self.dial, &self.connections).await?;
         let streams = Rc::default();
         let slot = StreamSlot::take(&streams);
-        let shared = Shared { sender: sender.clone(), streams, used_at: clock::now() };
+        let shared = Shared { sender: sender.clone(), streams, streams_max, used_at: clock::now() };
         self.shared.borrow_mut().push(shared);
         drop(connecting);
-        Ok(Lease::Http2 { sender, slot, is_reused: false })
+        Ok(Lease::Http2 { sender, _slot: slot, is_reused: false })
     }
 
     fn free_stream(&self, idle_max: Duration) -> Option<Lease> {
@@ -178,13 +180,13 @@ impl Pool {
         let mut connections = self.shared.borrow_mut();
         connections.retain(|shared| !shared.sender.is_closed());
         let free = connections.iter_mut().find(|shared| {
-            let limit = shared.sender.current_max_send_streams().min(STREAMS_MAX);
+            let limit = shared.streams_max.get().min(STREAMS_MAX);
             let in_use = shared.streams.get();
             in_use < limit && (in_use > 0 || within(shared.used_at, now, idle_max))
         })?;
         free.used_at = now;
         let slot = StreamSlot::take(&free.streams);
-        Some(Lease::Http2 { sender: free.sender.clone(), slot, is_reused: true })
+        Some(Lease::Http2 { sender: free.sender.clone(), _slot: slot, is_reused: true })
     }
 }
 

@@ -32,6 +32,8 @@ use crate::{
     app::{App, environment},
     config::{RunArgs, SidecarConfig},
     discovery::{self, DiscoveryHandle},
+    data,
+    metrics::DataMetrics,
     table::{self, Demand, Directory, Publisher},
 };
 
@@ -40,12 +42,10 @@ mod bound;
 mod data_dir;
 mod health;
 mod names;
-mod stub;
 
 use bound::Bound;
 use data_dir::DataDir;
 pub use health::AppHealth;
-use stub as data;
 
 /// For discovery, checks and admin to end.
 const TASKS_TIMEOUT: Duration = Duration::from_secs(2);
@@ -101,7 +101,9 @@ impl Sidecar {
         let bound = Bound::new(&config, &listeners, &admin_listener)?;
         let config = Arc::new(config);
         let (directory, publisher, demands) = table::directory();
-        let data = data::spawn(&config, &directory, listeners).context("cannot start the data threads")?;
+        let counts = Arc::new(DataMetrics::default());
+        let data =
+            data::spawn(&config, &directory, listeners, &counts).context("cannot start the data threads")?;
         let readiness = Readiness::new(Conditions {
             listening: true,
             attached: config.is_alone(),
@@ -110,6 +112,7 @@ impl Sidecar {
         });
         let mut registry = Registry::default();
         metrics::register(&mut registry, "weft-sidecar", env!("CARGO_PKG_VERSION"));
+        registry.register_collector(Box::new(counts));
         let drain = Drain::new();
         let mut sidecar =
             Self { config, bound, data_dir, data, readiness, directory, drain, discovery: None, app: None };

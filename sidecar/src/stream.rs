@@ -19,26 +19,26 @@ const READ_SIZE: usize = 4 * 1_024;
 
 /// The stream, and the bytes that were read ahead.
 #[derive(Debug)]
-pub struct Stream {
+pub(crate) struct Stream {
     ahead: BytesMut,
     io: TcpStream,
 }
 
 impl Stream {
     /// With nothing read ahead. Small writes are sent at once: a proxy adds no delay of its own.
-    pub fn new(io: TcpStream) -> Self {
+    pub(crate) fn new(io: TcpStream) -> Self {
         // An error here means that the peer is gone already; the next read says so.
         let _ = io.set_nodelay(true);
         Self { ahead: BytesMut::new(), io }
     }
 
     /// The bytes read ahead.
-    pub fn ahead(&self) -> &[u8] {
+    pub(crate) fn ahead(&self) -> &[u8] {
         &self.ahead
     }
 
     /// Takes away the first of them.
-    pub fn consume(&mut self, length: usize) {
+    pub(crate) fn consume(&mut self, length: usize) {
         self.ahead.advance(length.min(self.ahead.len()));
     }
 
@@ -46,13 +46,13 @@ impl Stream {
     ///
     /// # Errors
     /// As the socket's.
-    pub async fn read_ahead(&mut self) -> io::Result<usize> {
+    pub(crate) async fn read_ahead(&mut self) -> io::Result<usize> {
         self.ahead.reserve(READ_SIZE);
         self.io.read_buf(&mut self.ahead).await
     }
 
     /// Reads ahead until `settle` gives an answer; `None` when the client ended or the time is over first.
-    pub async fn settle<T>(
+    pub(crate) async fn settle<T>(
         &mut self,
         time: Duration,
         mut settle: impl FnMut(&[u8]) -> Option<T>,

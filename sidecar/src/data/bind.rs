@@ -1,30 +1,11 @@
 //! The listening sockets: one a thread and port, sharing the port (`SO_REUSEPORT`), so that the kernel spreads
 //! connections and no thread hands one to another.
 
-use std::{
-    io,
-    net::{SocketAddr, TcpListener},
-};
+use std::net::{SocketAddr, TcpListener};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use weft_runtime::listen::{ListenError, bind_shared};
 
 use crate::config::{SidecarConfig, Upstream};
-
-/// Connections waiting to be accepted, at most (the kernel may allow fewer).
-const BACKLOG: i32 = 1_024;
-
-/// A port that cannot be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} for {purpose}: stop what holds the port, or give another")]
-pub struct BindError {
-    /// The address that was asked for.
-    pub address: SocketAddr,
-    /// `outbound`, `inbound` or the upstream's name.
-    pub purpose: String,
-    /// The system's word.
-    #[source]
-    pub source: io::Error,
-}
 
 /// The sockets of all threads.
 #[derive(Debug)]
@@ -52,27 +33,23 @@ pub(super) struct ThreadListeners {
 }
 
 impl Listeners {
-    /// Binds all ports that the configuration names; port 0 is the system's choice. Inbound only where there
-    /// is an instance.
+    /// Binds all ports that the configuration names; port 0 is the system's choice.
     ///
     /// # Errors
-    /// Names the port that is taken.
-    pub fn bind(config: &SidecarConfig) -> Result<Self, BindError> {
+    /// Names the port that is taken, or the address that needs `--insecure-listen`.
+    pub fn bind(config: &SidecarConfig) -> Result<Self, ListenError> {
         let threads = config.data_threads.max(1);
-        let outbound = bind_all(config.outbound, threads, "outbound calls")?;
-        let inbound = match &config.instance {
-            Some(_) => bind_all(config.inbound, threads, "inbound calls")?,
-            None => Vec::new(),
-        };
+        let shared = |at, what| bind_shared(at, what, config.insecure_listen, threads);
+        let outbound = shared(config.outbound, "outbound calls (--outbound)")?;
+        let inbound = shared(config.inbound, "inbound calls (--inbound)")?;
         let upstreams = config
             .upstreams
             .iter()
             .map(|upstream| {
-                let purpose = format!("upstream {}", upstream.service);
-                let sockets = bind_all(upstream.listen, threads, &purpose)?;
+                let sockets = shared(upstream.listen, "an upstream (--upstream)")?;
                 Ok(UpstreamListeners { upstream: upstream.clone(), sockets })
             })
-            .collect::<Result<_, BindError>>()?;
+            .collect::<Result<_, ListenError>>()?;
         Ok(Self { outbound, inbound, upstreams, threads })
     }
 
@@ -113,28 +90,4 @@ impl UpstreamListeners {
     pub fn address(&self) -> Option<SocketAddr> {
         self.sockets.first()?.local_addr().ok()
     }
-}
-
-fn bind_all(address: SocketAddr, count: usize, purpose: &str) -> Result<Vec<TcpListener>, BindError> {
-    let fail = |source| BindError { address, purpose: purpose.to_owned(), source };
-    let first = bind_one(address, count > 1).map_err(fail)?;
-    // With port 0 the first socket's port is everyone's.
-    let bound = first.local_addr().map_err(fail)?;
-    let mut sockets = vec![first];
-    for _ in 1..count {
-        sockets.push(bind_one(bound, true).map_err(fail)?);
-    }
-    Ok(sockets)
-}
-
-/// The port is shared only where several threads need it: otherwise a second sidecar on the same port would
-/// silently take half of the connections.
-fn bind_one(address: SocketAddr, is_shared: bool) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(is_shared)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }

@@ -83,15 +83,15 @@ impl Thread {
         let source = hosted.map_or_else(String::new, |instance| {
             format!("{}/{}/{}", instance.service.namespace, instance.service.name, instance.id)
         });
-        let dial = |app| Dial { target: Target::Address(app), hop: None, timeout: config.policy.timeouts.connect };
+        let dial =
+            |app| Dial { target: Target::Address(app), hop: None, timeout: config.policy.timeouts.connect };
         let inbound = InboundState {
             active: Rc::default(),
             last_call: Cell::new(clock::now()),
             metrics: hosted
                 .map(|instance| metrics.service(Direction::Inbound, &instance.service.to_string().into())),
-            pool: hosted.map(|instance| {
-                Rc::new(Pool::new(dial(instance.app), 0, Arc::clone(&upstream_connections)))
-            }),
+            pool: hosted
+                .map(|instance| Rc::new(Pool::new(dial(instance.app), 0, Arc::clone(&upstream_connections)))),
         };
         Self {
             config: Arc::clone(config),

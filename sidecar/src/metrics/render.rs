@@ -44,7 +44,12 @@ impl Collector for DataMetrics {
         self.encode_endpoints(&mut encoder)?;
         self.encode_connections(&mut encoder)?;
         let dropped = BTreeMap::from([(Labels::new(), self.records_dropped.load(Relaxed))]);
-        encode_counters(&mut encoder, "weft_access_records_dropped", "Records that found their queue full", dropped)
+        encode_counters(
+            &mut encoder,
+            "weft_access_records_dropped",
+            "Records that found their queue full",
+            dropped,
+        )
     }
 }
 

@@ -95,10 +95,7 @@ async fn attempt(call: &Call, endpoint: &Rc<LocalEndpoint>) -> Result<Reply, Fai
     Ok(Reply { response, carrier, named })
 }
 
-async fn within<T>(
-    call: &Call,
-    exchange: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
+async fn within<T>(call: &Call, exchange: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let Some(time) = call.decision.per_try else { return exchange.await };
     let late = Failure { code: ErrorCode::UpstreamTimeout, reached: true, side: Side::Upstream };
     tokio::time::timeout(time, exchange).await.unwrap_or(Err(late))

@@ -1,6 +1,6 @@
 //! One call from its request to its response: target, decision, record and total timeout around the attempts.
 
-use std::{pin::pin, rc::Rc, time::Duration};
+use std::{pin::pin, rc::Rc};
 
 use http::{HeaderMap, HeaderValue, Request, Response, Version, header, request::Parts};
 use http_body::Body;
@@ -235,9 +235,10 @@ impl Source {
     }
 }
 
-/// Kept for the unit of the limit in tests.
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]

@@ -53,7 +53,9 @@ pub(crate) fn decide(head: &Parts, policy: &Policy) -> Decision {
     let grpc = is_grpc(&head.headers);
     let total = if grpc { None } else { policy.timeouts.total };
     let limit = match (deadline(&head.headers), total) {
-        (Some(time), total) if total.is_none_or(|total| time <= total) => Some(Limit { time, is_deadline: true }),
+        (Some(time), total) if total.is_none_or(|total| time <= total) => {
+            Some(Limit { time, is_deadline: true })
+        }
         (_, total) => total.map(|time| Limit { time, is_deadline: false }),
     };
     Decision {
@@ -124,7 +126,8 @@ impl Outcome {
         match self {
             Self::Answer(status) => {
                 // Gateway errors say that the instance cannot work; a 500 may be one bad request.
-                let cannot = [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
+                let cannot =
+                    [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
                 cannot.contains(&status).then_some(outlier::Failure::Soft)
             }
             Self::Named(ErrorCode::ConnectFailed | ErrorCode::WrongEndpoint | ErrorCode::Draining) => {
@@ -139,9 +142,13 @@ impl Outcome {
             Self::Named(_) => None,
             Self::Failed(failure) => match (failure.side, failure.code) {
                 (Side::Downstream | Side::Local, _) => None,
-                (Side::Upstream, ErrorCode::UpstreamReset | ErrorCode::UpstreamTimeout | ErrorCode::ProtocolError | ErrorCode::Overloaded) => {
-                    Some(outlier::Failure::Soft)
-                }
+                (
+                    Side::Upstream,
+                    ErrorCode::UpstreamReset
+                    | ErrorCode::UpstreamTimeout
+                    | ErrorCode::ProtocolError
+                    | ErrorCode::Overloaded,
+                ) => Some(outlier::Failure::Soft),
                 (Side::Upstream, _) => Some(outlier::Failure::Hard),
             },
         }
@@ -191,14 +198,30 @@ mod tests {
     fn the_callers_deadline_counts_when_it_is_shorter() {
         let policy = Policy::default();
         let limit = |headers: &[_]| decide(&head(Method::GET, headers), &policy).limit.unwrap();
-        assert_eq!(limit(&[("weft-deadline", "250")]), Limit { time: Duration::from_millis(250), is_deadline: true });
-        assert_eq!(limit(&[("weft-deadline", "999999")]), Limit { time: Duration::from_secs(30), is_deadline: false });
-        assert!(decide(&head(Method::POST, &[("content-type", "application/grpc")]), &policy).limit.is_none());
+        assert_eq!(
+            limit(&[("weft-deadline", "250")]),
+            Limit { time: Duration::from_millis(250), is_deadline: true }
+        );
+        assert_eq!(
+            limit(&[("weft-deadline", "999999")]),
+            Limit { time: Duration::from_secs(30), is_deadline: false }
+        );
+        assert!(
+            decide(&head(Method::POST, &[("content-type", "application/grpc")]), &policy).limit.is_none()
+        );
     }
 
     #[test]
     fn grpc_timeouts_are_read_with_their_units() {
-        for (text, time) in [("100m", Some(100)), ("2S", Some(2_000)), ("1M", Some(60_000)), ("", None), ("S", None), ("123456789m", None), ("1x", None)] {
+        for (text, time) in [
+            ("100m", Some(100)),
+            ("2S", Some(2_000)),
+            ("1M", Some(60_000)),
+            ("", None),
+            ("S", None),
+            ("123456789m", None),
+            ("1x", None),
+        ] {
             assert_eq!(grpc_timeout(text), time.map(Duration::from_millis), "{text}");
         }
     }

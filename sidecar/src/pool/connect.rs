@@ -1,7 +1,16 @@
 //! Making one connection: dial, hop header, handshake. Whatever fails here, the application on the other side
 //! has seen nothing of the request.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    cell::Cell,
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    pin::pin,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -105,7 +114,7 @@ pub(super) async fn http1(
 pub(super) async fn http2(
     dial: &Dial,
     connections: &Arc<ConnectionMetrics>,
-) -> Result<http2::SendRequest<RequestBody>, ConnectError> {
+) -> Result<(http2::SendRequest<RequestBody>, Rc<Cell<usize>>), ConnectError> {
     let io = dial_with_hop(dial, Protocol::Http2).await?;
     let open = OpenConnection::new(connections);
     let (sender, connection) = http2::Builder::new(LocalExec)
@@ -117,13 +126,23 @@ pub(super) async fn http2(
         .max_header_list_size(HEADER_LIST_MAX)
         .handshake(TokioIo::new(io))
         .await?;
+    let streams_max = Rc::new(Cell::new(connection.current_max_send_streams()));
+    let told = Rc::clone(&streams_max);
     tokio::task::spawn_local(async move {
         let _open = open;
-        if let Err(error) = connection.await {
+        let mut connection = pin!(connection);
+        // Only the connection knows how many streams the peer allows, and it may change: asked each time the
+        // connection has read something.
+        let ended = poll_fn(|cx| {
+            let polled = connection.as_mut().poll(cx);
+            told.set(connection.as_ref().get_ref().current_max_send_streams());
+            polled
+        });
+        if let Err(error) = ended.await {
             tracing::debug!(%error, "upstream connection ended");
         }
     });
-    Ok(sender)
+    Ok((sender, streams_max))
 }
 
 pub(super) async fn opaque(

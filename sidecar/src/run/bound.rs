@@ -10,8 +10,7 @@ use anyhow::Context;
 use serde::Serialize;
 use weft_model::name::ServiceName;
 
-use super::stub::Listeners;
-use crate::config::SidecarConfig;
+use crate::{config::SidecarConfig, data::Listeners};
 
 /// Documentation addresses (RFC 5737): no packet is sent there, only the route is looked up.
 const SOMEWHERE: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 1), 9);
