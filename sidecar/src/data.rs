@@ -170,6 +170,7 @@ async fn report_quiet(thread: Rc<Thread>, undrained: watch::Sender<usize>) {
     if thread.phase.clone().wait_for(|phase| *phase >= Phase::Draining).await.is_err() {
         return;
     }
+    thread.inbound.is_draining.set(true);
     let since = clock::now();
     let is_quiet = || {
         let last = thread.inbound.last_call.get().max(since);

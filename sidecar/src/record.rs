@@ -5,6 +5,7 @@
 use std::{
     fs::OpenOptions,
     io::{self, BufWriter, Write},
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -74,7 +75,7 @@ pub(crate) struct Line {
 /// A call under way. Its end, however it comes, is counted and recorded once.
 #[derive(Debug)]
 pub(crate) struct RecordGuard {
-    recorder: Recorder,
+    recorder: Rc<Recorder>,
     metrics: Arc<ServiceMetrics>,
     /// None for a connection, and where no records are written.
     pub(crate) line: Option<Box<Line>>,
@@ -115,9 +116,9 @@ impl Recorder {
 }
 
 impl RecordGuard {
-    pub(crate) fn begin(recorder: &Recorder, metrics: &Arc<ServiceMetrics>, line: Option<Line>) -> Self {
+    pub(crate) fn begin(recorder: &Rc<Recorder>, metrics: &Arc<ServiceMetrics>, line: Option<Line>) -> Self {
         Self {
-            recorder: recorder.clone(),
+            recorder: Rc::clone(recorder),
             metrics: Arc::clone(metrics),
             line: line.map(Box::new),
             started: clock::now(),

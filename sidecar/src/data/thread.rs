@@ -36,7 +36,7 @@ type Map<K, V> = RefCell<HashMap<K, V>>;
 pub(crate) struct Thread {
     pub(crate) config: Arc<SidecarConfig>,
     pub(crate) directory: Directory,
-    pub(crate) recorder: Recorder,
+    pub(crate) recorder: Rc<Recorder>,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) rng: RefCell<fastrand::Rng>,
     pub(crate) inbound: InboundState,
@@ -56,6 +56,8 @@ pub(crate) struct Thread {
 /// What a draining thread looks at.
 #[derive(Debug)]
 pub(crate) struct InboundState {
+    /// Callers are asked to go elsewhere: set once, so that a call need not look at what threads share.
+    pub(crate) is_draining: Cell<bool>,
     /// Calls under way.
     pub(crate) active: Rc<Cell<usize>>,
     /// When the last one came.
@@ -86,6 +88,7 @@ impl Thread {
         let dial =
             |app| Dial { target: Target::Address(app), hop: None, timeout: config.policy.timeouts.connect };
         let inbound = InboundState {
+            is_draining: Cell::new(false),
             active: Rc::default(),
             last_call: Cell::new(clock::now()),
             metrics: hosted
@@ -95,7 +98,7 @@ impl Thread {
         };
         Self {
             config: Arc::clone(config),
-            recorder,
+            recorder: Rc::new(recorder),
             phase,
             rng: RefCell::new(fastrand::Rng::new()),
             inbound,
@@ -111,11 +114,6 @@ impl Thread {
             hosts: RefCell::default(),
             egress: RefCell::default(),
         }
-    }
-
-    /// Whether the sidecar is stopping.
-    pub(crate) fn is_draining(&self) -> bool {
-        *self.phase.borrow() >= Phase::Draining
     }
 
     /// The service that `host` (without a port) names, if this thread's table has it.

@@ -63,7 +63,7 @@ pub(super) async fn call(
             }
         }
     };
-    if version < Version::HTTP_2 && thread.is_draining() {
+    if version < Version::HTTP_2 && thread.inbound.is_draining.get() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response

@@ -10,7 +10,7 @@ use weft_model::{
     balance::{Choice, choose},
     budget,
     endpoint::{HopTarget, Protocol},
-    policy::Policy,
+    policy::{Balance, Policy},
 };
 
 use super::Thread;
@@ -88,7 +88,10 @@ impl LocalService {
             tried: &places,
             may_probe,
             now,
-            turn: self.table.cell.round_robin.fetch_add(1, Relaxed),
+            turn: match policy.balance {
+                Balance::RoundRobin => self.table.cell.round_robin.fetch_add(1, Relaxed),
+                Balance::P2cPeakEwma => 0,
+            },
         };
         let mut rng = thread.rng.borrow_mut();
         let place = choose(&choice, &mut rng, |place| match self.table.endpoints.get(place) {
