@@ -31,8 +31,8 @@ use crate::{
     },
     app::{App, environment},
     config::{RunArgs, SidecarConfig},
-    discovery::{self, DiscoveryHandle},
     data,
+    discovery::{self, DiscoveryHandle},
     metrics::DataMetrics,
     table::{self, Demand, Directory, Publisher},
 };

@@ -33,7 +33,7 @@ async fn stoppable(hangs: &Arc<AtomicBool>) -> App {
         let hangs = Arc::clone(&hangs);
         Box::pin(async move {
             if hangs.load(Ordering::SeqCst) {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
             text(StatusCode::OK, "ok")
         })

@@ -138,6 +138,8 @@ pub(crate) fn config() -> SidecarConfig {
     SidecarConfig {
         control_plane: None,
         node: "node".parse().unwrap(),
+        name: None,
+        app_port: None,
         namespace: "default".parse().unwrap(),
         instance: None,
         outbound: any,
