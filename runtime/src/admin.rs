@@ -20,7 +20,7 @@ use tokio::{net::TcpStream, sync::Semaphore};
 
 use crate::drain::Watch;
 
-mod exposition;
+pub mod exposition;
 
 #[cfg(test)]
 mod tests;
@@ -126,20 +126,16 @@ impl Admin {
     }
 
     fn metrics<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
-        let mut encoded = String::new();
-        let result = {
+        let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+        let rendered = {
             // A panic of another holder left the registry as it was: it is only ever added to.
             let registry = self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            prometheus_client::encoding::text::encode(&mut encoded, &registry)
+            exposition::render(&registry, accept.unwrap_or_default())
         };
-        if let Err(error) = result {
-            return text(StatusCode::INTERNAL_SERVER_ERROR, &format!("metrics cannot be encoded: {error}\n"));
-        }
-        let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-        match exposition::Format::accepted(accept.unwrap_or_default()) {
-            exposition::Format::OpenMetrics => body(StatusCode::OK, exposition::OPEN_METRICS, encoded),
-            exposition::Format::Prometheus => {
-                body(StatusCode::OK, exposition::PROMETHEUS, exposition::to_prometheus(&encoded))
+        match rendered {
+            Ok((content_type, encoded)) => body(StatusCode::OK, content_type, encoded),
+            Err(error) => {
+                text(StatusCode::INTERNAL_SERVER_ERROR, &format!("metrics cannot be encoded: {error}\n"))
             }
         }
     }

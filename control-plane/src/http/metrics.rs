@@ -1,7 +1,7 @@
 //! What the HTTP API counts. Labels are bounded: routes as they are written down, never paths as they came.
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text},
+    encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
@@ -130,13 +130,6 @@ impl Drop for Held {
     fn drop(&mut self) {
         self.0.dec();
     }
-}
-
-/// All metrics as text (OpenMetrics).
-pub(crate) fn encode(registry: &Registry) -> Result<String, std::fmt::Error> {
-    let mut text = String::new();
-    text::encode(&mut text, registry)?;
-    Ok(text)
 }
 
 fn clamped(count: u64) -> i64 {

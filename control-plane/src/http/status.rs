@@ -6,12 +6,10 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::header;
+use http::{HeaderMap, header};
+use weft_runtime::admin::exposition;
 
-use super::{Api, ask::Ask, error::ApiError, metrics, reply::Reply};
-
-/// OpenMetrics' media type.
-const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+use super::{Api, ask::Ask, error::ApiError, reply::Reply};
 
 /// The leader's address: this one's, for there is no other.
 pub(crate) async fn leader(State(api): State<Arc<Api>>, _ask: Ask) -> Reply<String> {
@@ -24,16 +22,22 @@ pub(crate) async fn peers(State(api): State<Arc<Api>>, _ask: Ask) -> Reply<Vec<S
 }
 
 /// `/metrics`, and `/v1/agent/metrics?format=prometheus` as Consul has it.
-pub(crate) async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, ApiError> {
-    api.metrics.observe(&api.registry.catalog(), api.store.revision(), api.sidecars.sidecars().len());
-    let text = metrics::encode(&api.exposition).map_err(|error| ApiError::Internal(error.to_string()))?;
-    Ok(([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response())
+pub(crate) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Response, ApiError> {
+    api.metrics.observe(&api.registry.catalog(), api.store.revision(), api.sidecars.count());
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (content_type, text) = exposition::render(&api.exposition, accept)
+        .map_err(|error| ApiError::Internal(format!("metrics cannot be written: {error}")))?;
+    Ok(([(header::CONTENT_TYPE, content_type)], text).into_response())
 }
 
 /// Consul's own JSON form of metrics is not there.
-pub(crate) async fn agent_metrics(state: State<Arc<Api>>, ask: Ask) -> Result<Response, ApiError> {
+pub(crate) async fn agent_metrics(
+    state: State<Arc<Api>>,
+    ask: Ask,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     if ask.value("format") == Some("prometheus") {
-        metrics(state).await
+        metrics(state, headers).await
     } else {
         Err(ApiError::bad("give format=prometheus: metrics have no other form here"))
     }

@@ -148,7 +148,7 @@ pub(crate) async fn status(State(api): State<Arc<Api>>) -> Reply<Status> {
             passing: of(Health::Passing),
             warning: of(Health::Warning),
             critical: of(Health::Critical),
-            sidecars: api.sidecars.sidecars().len(),
+            sidecars: api.sidecars.count(),
         },
     })
 }

@@ -1,27 +1,44 @@
 //! The two text formats of `/metrics`: OpenMetrics as the client library writes it, and the older one of
 //! Prometheus (`text/plain; version=0.0.4`), made from it, for scrapers that ask for no other.
 
+use std::fmt;
+
+use prometheus_client::{encoding::text, registry::Registry};
+
 /// The content type of OpenMetrics 1.0.
 pub(super) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// The content type of Prometheus's own text format.
-pub(super) const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// All metrics, in the format that this `Accept` header asks for: content type and text.
+///
+/// # Errors
+/// When a metric cannot be written.
+pub fn render(registry: &Registry, accept: &str) -> Result<(&'static str, String), fmt::Error> {
+    let mut encoded = String::new();
+    text::encode(&mut encoded, registry)?;
+    Ok(match Format::accepted(accept) {
+        Format::OpenMetrics => (OPEN_METRICS, encoded),
+        Format::Prometheus => (PROMETHEUS, to_prometheus(&encoded)),
+    })
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+enum Format {
     OpenMetrics,
     Prometheus,
 }
 
 impl Format {
     /// OpenMetrics only for who names it, as Prometheus does: `curl` and people get the older one.
-    pub(super) fn accepted(accept: &str) -> Self {
+    fn accepted(accept: &str) -> Self {
         if accept.contains("application/openmetrics-text") { Self::OpenMetrics } else { Self::Prometheus }
     }
 }
 
 /// The older format knows no `UNIT` and no `EOF`, no `info` and no `unknown`; and its families of counters
 /// carry the `_total` of their samples in their name.
-pub(super) fn to_prometheus(open_metrics: &str) -> String {
+fn to_prometheus(open_metrics: &str) -> String {
     let mut out = String::with_capacity(open_metrics.len());
     // HELP stands before TYPE, which decides the name.
     let mut help: Option<&str> = None;
