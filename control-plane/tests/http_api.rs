@@ -1,6 +1,8 @@
 //! The HTTP API over real connections, with a real registry on a store in memory: Consul's behaviour, its
 //! texts and statuses, and the limits.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "what fails here is a test")]
+
 #[path = "http_api/agent.rs"]
 mod agent;
 #[path = "http_api/blocking.rs"]

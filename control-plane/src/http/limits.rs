@@ -1,4 +1,5 @@
-//! Every limit of the HTTP API by name.
+//! Every limit of the HTTP API by name. What a registration may hold is limited by the registry
+//! (`crate::registry::registration`).
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use std::time::Duration;
 pub const KV_VALUE_BYTES_MAX: usize = 512 * 1024;
 /// A registration's or a check report's JSON, in bytes.
 pub const JSON_BODY_BYTES_MAX: usize = 1 << 20;
-/// A request's head, in bytes; over it the answer is 431.
+/// What is buffered of a request's head, in bytes: a head that is not whole by then is answered with 431.
 pub const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Connections at one time; one more is answered with 503 and closed.
 pub const CONNECTIONS_MAX_DEFAULT: usize = 1_024;
@@ -22,16 +23,6 @@ pub const WAIT_MAX: Duration = Duration::from_mins(10);
 pub const WAIT_JITTER_PARTS: u32 = 16;
 /// How long open requests may go on after SIGTERM (blocking queries are answered at once).
 pub const STOP_TIME_MAX: Duration = Duration::from_secs(5);
-/// Pairs of metadata a service or node, as in Consul.
-pub const META_PAIRS_MAX: usize = 64;
-/// Bytes of a metadata key, as in Consul.
-pub const META_KEY_BYTES_MAX: usize = 128;
-/// Bytes of a metadata value, as in Consul.
-pub const META_VALUE_BYTES_MAX: usize = 512;
-/// Tags a service; Consul has no limit.
-pub const TAGS_MAX: usize = 256;
-/// Checks a registration; Consul has no limit.
-pub const CHECKS_MAX: usize = 64;
 /// The shortest interval of an active check; a shorter one is lengthened to it, as in Consul.
 pub const CHECK_INTERVAL_MIN: Duration = Duration::from_secs(1);
 /// The timeout of an active check that names none, as in Consul.

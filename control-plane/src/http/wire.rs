@@ -10,11 +10,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-use super::{
-    duration,
-    error::ApiError,
-    limits::{META_KEY_BYTES_MAX, META_PAIRS_MAX, META_VALUE_BYTES_MAX},
-};
+use super::{duration, error::ApiError};
+use crate::registry::registration::{META_KEY_LENGTH_MAX, META_PAIRS_MAX, META_VALUE_LENGTH_MAX};
 
 /// A duration as Consul's clients write it: Go's text, or nanoseconds as a number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -57,11 +54,11 @@ fn check_meta(what: &str, meta: &BTreeMap<String, String>) -> Result<(), ApiErro
         if !shape {
             return refuse(format!("key {key:?} is invalid: only A-Z, a-z, 0-9, _ and - are allowed"));
         }
-        if key.len() > META_KEY_BYTES_MAX {
-            return refuse(format!("key is longer than {META_KEY_BYTES_MAX} characters"));
+        if key.len() > META_KEY_LENGTH_MAX {
+            return refuse(format!("key is longer than {META_KEY_LENGTH_MAX} characters"));
         }
-        if value.len() > META_VALUE_BYTES_MAX {
-            return refuse(format!("value of {key:?} is longer than {META_VALUE_BYTES_MAX} characters"));
+        if value.len() > META_VALUE_LENGTH_MAX {
+            return refuse(format!("value of {key:?} is longer than {META_VALUE_LENGTH_MAX} characters"));
         }
     }
     Ok(())

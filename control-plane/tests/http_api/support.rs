@@ -19,7 +19,6 @@ use weft_control_plane::{
 /// A running API.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    pub(crate) registry: Registry,
     pub(crate) stopping: CancellationToken,
     _stop_registry: tokio_util::sync::DropGuard,
 }
@@ -51,7 +50,7 @@ impl Server {
         let mut exposition = prometheus_client::registry::Registry::default();
         let metrics = Metrics::register(&mut exposition);
         let api = Api {
-            registry: registry.clone(),
+            registry,
             store,
             sidecars: Arc::new(Sidecars::default()),
             metrics: metrics.clone(),
@@ -63,7 +62,7 @@ impl Server {
         };
         let router = api::router(Arc::new(api));
         tokio::spawn(api::serve::serve(listener, router, connections_max, metrics, stopping.clone()));
-        Self { address, registry, stopping, _stop_registry: stop_registry }
+        Self { address, stopping, _stop_registry: stop_registry }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -24,10 +24,6 @@ use super::{
 };
 use crate::registry::Origin;
 
-/// Consul's reason for a maintenance that names none.
-const MAINTENANCE_REASON: &str =
-    "Maintenance mode is enabled for this service, but no reason was provided. This is a default message.";
-
 /// Registers or replaces a service. Checks that are there and not named stay, unless
 /// `replace-existing-checks` says otherwise, as in Consul.
 pub(crate) async fn register(
@@ -74,7 +70,7 @@ pub(crate) async fn maintenance(
             truth(text).ok_or_else(|| ApiError::bad(format!("Invalid value for enable: {text:?}")))?
         }
     };
-    let reason = enable.then(|| ask.value("reason").unwrap_or(MAINTENANCE_REASON).to_owned());
+    let reason = enable.then(|| ask.value("reason").unwrap_or_default().to_owned());
     api.registry.maintenance(ask.node, &id, reason).await?;
     Ok(done())
 }

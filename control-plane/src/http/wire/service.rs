@@ -9,14 +9,7 @@ use weft_model::{
     name::{Id, InstanceKey, Label, ServiceName},
 };
 
-use super::{
-    super::{
-        error::ApiError,
-        limits::{CHECKS_MAX, TAGS_MAX},
-    },
-    check::CheckDefinition,
-    check_meta,
-};
+use super::{super::error::ApiError, check::CheckDefinition, check_meta};
 use crate::registry::{Origin, Registration, TaggedAddress, handle::CheckRegistration};
 
 /// The body of `/v1/agent/service/register`, and `Service` of `/v1/catalog/register` (there `service` is the
@@ -134,9 +127,6 @@ impl ServiceDefinition {
             .chain(&self.checks)
             .filter(|check| **check != CheckDefinition::default())
             .collect();
-        if given.len() > CHECKS_MAX {
-            return Err(ApiError::bad(format!("Invalid check: more than {CHECKS_MAX} checks")));
-        }
         let several = given.len() > 1;
         let own_id = |index: usize| {
             if several { format!("service:{id}:{}", index + 1) } else { format!("service:{id}") }
@@ -172,9 +162,6 @@ impl ServiceDefinition {
     fn refuse_unsupported(&self) -> Result<(), ApiError> {
         const MESH: &str =
             "the mesh needs no registration of proxies, run `weft-sidecar run --service` instead";
-        if self.tags.len() > TAGS_MAX {
-            return Err(ApiError::bad(format!("Invalid service: more than {TAGS_MAX} tags")));
-        }
         for (field, given, remedy) in [
             ("Kind", !matches!(self.kind.as_str(), "" | "typical"), MESH),
             ("Connect", holds_something(&self.connect), MESH),

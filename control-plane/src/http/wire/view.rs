@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use weft_model::{check::Probe, endpoint::Health, name::Id};
 
 use super::super::{ask::DATACENTER, duration};
-use crate::registry::{Catalog, Check, Instance, Node, Origin};
+use crate::registry::{Catalog, Check, Instance, Node};
 
 /// A tagged address.
 #[derive(Debug, Serialize, ToSchema)]
@@ -281,27 +281,9 @@ pub(crate) fn node_checks(node: &Node) -> Vec<HealthCheck> {
     node.checks.values().map(|check| view_check(check, &node.name, None)).collect()
 }
 
-/// The checks of an instance. One that is held by a sidecar's lease shows it as the check `service:<id>`, so
-/// that a Consul client sees why it is what it is.
+/// The checks of an instance; of an attached one its sidecar's report is among them, as `service:<id>`.
 pub(crate) fn instance_checks(instance: &Instance) -> Vec<HealthCheck> {
-    let id = format!("service:{}", instance.key.id);
-    let lease = (instance.origin == Origin::Attach && !instance.checks.contains_key(&id)).then(|| {
-        let check = Check {
-            id,
-            name: format!("Service '{}' check", instance.key.service.name),
-            notes: "reported by the instance's sidecar".into(),
-            spec: None,
-            health: instance.health,
-            output: instance.reason.clone(),
-            since: instance.since,
-            deregister_after: None,
-            create_revision: instance.create_revision,
-            modify_revision: instance.modify_revision,
-        };
-        view_check(&check, &instance.key.node, Some(instance))
-    });
-    let own = instance.checks.values().map(|check| view_check(check, &instance.key.node, Some(instance)));
-    lease.into_iter().chain(own).collect()
+    instance.checks.values().map(|check| view_check(check, &instance.key.node, Some(instance))).collect()
 }
 
 /// Consul's aggregate: maintenance beats all, then the worst.
@@ -314,6 +296,12 @@ pub(crate) fn aggregated(instance: &Instance) -> &'static str {
 pub(crate) const MAINTENANCE_PREFIX: &str = "_service_maintenance:";
 
 fn view_check(check: &Check, node: &Id, instance: Option<&Instance>) -> HealthCheck {
+    // The reason of a maintenance stands in Consul's `Notes`.
+    let (notes, output) = if check.id.starts_with(MAINTENANCE_PREFIX) {
+        (&check.output, "")
+    } else {
+        (&check.notes, &*check.output)
+    };
     let (kind, interval, timeout) = match &check.spec {
         None => ("", String::new(), String::new()),
         Some(spec) => match spec.probe {
@@ -328,8 +316,8 @@ fn view_check(check: &Check, node: &Id, instance: Option<&Instance>) -> HealthCh
         check_id: check.id.clone(),
         name: check.name.clone(),
         status: check.health.as_str(),
-        notes: check.notes.clone(),
-        output: check.output.clone(),
+        notes: notes.clone(),
+        output: output.to_owned(),
         service_id: instance.map(|instance| instance.key.id.to_string()).unwrap_or_default(),
         service_name: instance.map(|instance| instance.key.service.name.to_string()).unwrap_or_default(),
         service_tags: instance.map(|instance| instance.tags.clone()).unwrap_or_default(),
