@@ -96,7 +96,7 @@ fn every_reference_in_it_is_resolved() {
 async fn every_route_of_it_answers() {
     let server = Server::start().await;
     for (method, path) in operations(&document().1) {
-        let filled = path.replace('{', "").replace('}', "");
+        let filled = path.replace(['{', '}'], "");
         let answer = server.call(method.clone(), &filled, &[], "").await;
         assert_ne!(answer.status, 405, "{method} {path}");
         assert!(!answer.text().starts_with("Invalid URL path"), "{method} {path}");
