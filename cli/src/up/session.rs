@@ -228,7 +228,7 @@ impl<'a> Session<'a> {
         let example = self.mesh.services().first().map_or("-", |service| service.name().as_str());
         self.console.say(format!("{} is up", status.mesh)).await;
         for service in self.mesh.services() {
-            let (name, count, protocol) = (service.name(), service.replicas(), service.protocol());
+            let (name, count, protocol) = (service.name().as_str(), service.replicas(), service.protocol());
             self.console.say(format!("  {name:<24} {count} x {protocol}")).await;
         }
         self.console.say(format!("  {:<24} {control}  (weft status)", "control plane")).await;
