@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use weft_model::name::{Id, InstanceKey, ServiceName};
 
-use super::{Catalog, Instance, Node, ServiceView};
+use super::{Catalog, Check, Instance, Node, ServiceView};
 use crate::store::Revision;
 
 /// Services that are gone and remembered. A blocking query on an older one sees index 0, as for one that never
@@ -121,5 +121,38 @@ impl Catalog {
                 self.removed.remove(&name);
             }
         }
+    }
+}
+
+impl Instance {
+    /// Puts the revision of its write where it was not known yet.
+    pub(super) fn stamped(mut self, revision: Revision) -> Self {
+        stamp(&mut self.create_revision, revision);
+        stamp(&mut self.modify_revision, revision);
+        self.checks.values_mut().for_each(|check| check.stamp(revision));
+        self
+    }
+}
+
+impl Node {
+    /// Puts the revision of its write where it was not known yet.
+    pub(super) fn stamped(mut self, revision: Revision) -> Self {
+        stamp(&mut self.create_revision, revision);
+        stamp(&mut self.modify_revision, revision);
+        self.checks.values_mut().for_each(|check| check.stamp(revision));
+        self
+    }
+}
+
+impl Check {
+    fn stamp(&mut self, revision: Revision) {
+        stamp(&mut self.create_revision, revision);
+        stamp(&mut self.modify_revision, revision);
+    }
+}
+
+fn stamp(field: &mut Revision, revision: Revision) {
+    if *field == 0 {
+        *field = revision;
     }
 }

@@ -8,10 +8,7 @@
 //!        take a batch ──▶ commit under way ──────┘
 //!                         (commands go to memory and backlog)
 //! ```
-//! **Truth before durability.** Readers see a registration only when it is stored. A health transition is
-//! different: it states what is so, and callers must stop sending requests to a dead instance though the disk
-//! is full. So if the store refuses or stalls, transitions are shown at once (with the revision they had, so
-//! that index-based blocking queries do not wake, while the watch channel does) and stored later.
+//! What happens when the store refuses is in `owner::truth`.
 
 use std::{collections::BTreeSet, pin::Pin, sync::Arc, time::Duration};
 
@@ -20,7 +17,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::info;
 use weft_model::{
     health::Step,
     lease::TICK,
@@ -28,15 +25,17 @@ use weft_model::{
 };
 
 use super::{
-    Catalog, Instance, Node, RegistryError, RegistryOptions, RegistryStats,
+    Catalog, RegistryError, RegistryOptions, RegistryStats,
     batch::{Backlog, Batch},
     command::{Answer, Change, Command},
     draft::Draft,
     live::{Live, Now, Target},
     probes::Probes,
-    record,
 };
 use crate::store::{Committed, Revision, Store, StoreError};
+
+mod load;
+mod truth;
 
 /// Commands taken in one go before the catalog is shown again: a burst costs one catalog.
 const BURST: usize = 256;
@@ -237,11 +236,8 @@ impl Owner {
         for (check, target) in self.live.turn(now) {
             self.refresh(&target, &check.node);
         }
-        if let Some(commit) = commit.filter(|commit| !commit.stalled && commit.since + STALL < now.at) {
-            commit.stalled = true;
-            self.stats.store_stalls.add(1);
-            warn!("the store is slow, health is shown before it is stored");
-            commit.batch.refreshed.iter().for_each(|key| self.reveal(key, now));
+        if let Some(commit) = commit.filter(|commit| commit.since + STALL < now.at) {
+            self.outrun(commit, now);
         }
         if self.retry_at.is_none_or(|at| at <= now.at) {
             self.retry_at = None;
@@ -297,7 +293,7 @@ impl Owner {
         for (name, written) in writes.nodes {
             let before = self.catalog.nodes.get(&name).cloned();
             if let Some(written) = written {
-                let node = stamped_node(written.value, revision);
+                let node = written.value.stamped(revision);
                 self.live.adopt_node(&node, before.as_deref(), &writes.assigned, now);
                 self.catalog.put_node(&node, revision);
             } else {
@@ -310,7 +306,7 @@ impl Owner {
         let (removed, put): (Vec<_>, Vec<_>) =
             writes.instances.into_iter().partition(|(_, written)| written.is_none());
         for (key, instance) in put.into_iter().filter_map(|(key, written)| Some((key, written?.value))) {
-            let instance = stamped(instance, revision);
+            let instance = instance.stamped(revision);
             let before = self.catalog.instance(&key).cloned();
             self.live.adopt(&instance, before.as_deref(), &writes.assigned, now);
             self.catalog.put_instance(Arc::new(instance), revision);
@@ -323,53 +319,6 @@ impl Owner {
         }
         self.stats.deregistrations.add(batch.reaped.len());
         self.done.extend(batch.answers.into_iter().map(|answer| (answer, revision)));
-    }
-
-    /// The store did not take a batch: changes are off, transitions are shown all the same.
-    fn refused(&mut self, batch: Batch, error: &StoreError) {
-        let now = Now::read();
-        self.stats.store_errors.add(1);
-        error!(%error, keys = batch.writes.len(), "the store refused a commit of the registry");
-        self.retry_at = Some(now.at + RETRY_AFTER);
-        for answer in batch.answers {
-            answer.refuse(error.clone().into());
-        }
-        for (key, doomed) in &batch.reaped {
-            self.live.settle_removal(key, doomed);
-        }
-        for name in &batch.refreshed_nodes {
-            self.reveal_node(name, now);
-        }
-        for key in batch.refreshed {
-            self.reveal(&key, now);
-            self.unsaved.insert(key);
-        }
-    }
-
-    /// Shows an instance as memory has it, stored or not.
-    fn reveal(&mut self, key: &InstanceKey, now: Now) {
-        let Some(held) = self.catalog.instance(key).cloned() else {
-            return;
-        };
-        let (next, _) = Draft::new(&self.catalog, &self.live, now.wall).restated(&held);
-        let next = stamped(next, held.modify_revision);
-        if next != *held {
-            self.live.weigh(&next, now);
-            self.catalog.show_instance(Arc::new(next));
-            self.changed = true;
-        }
-    }
-
-    fn reveal_node(&mut self, name: &Id, now: Now) {
-        let Some(held) = self.catalog.nodes.get(name).cloned() else {
-            return;
-        };
-        let node = Draft::new(&self.catalog, &self.live, now.wall).restated_node(&held).0;
-        let node = stamped_node(node, held.modify_revision);
-        if node != *held {
-            self.catalog.put_node(&node, 0);
-            self.changed = true;
-        }
     }
 
     /// Publishes the catalog if it has changed, then answers those who waited to see it.
@@ -408,56 +357,6 @@ impl Owner {
             }
         }
     }
-
-    async fn read_nodes(&mut self, now: Now) -> Result<(), RegistryError> {
-        let mut after = None;
-        loop {
-            let page = self.store.range(record::NODES, after.as_deref(), usize::MAX).await?;
-            self.catalog.revision = page.revision;
-            for entry in &page.entries {
-                match record::decode_node(entry) {
-                    Ok(node) => {
-                        self.live.adopt_node(&node, None, &BTreeSet::new(), now);
-                        self.catalog.put_node(&node, node.modify_revision);
-                    }
-                    Err(error) => self.skipped(&error),
-                }
-            }
-            after = page.next;
-            if after.is_none() {
-                return Ok(());
-            }
-        }
-    }
-
-    async fn read_instances(&mut self, now: Now) -> Result<(), RegistryError> {
-        let mut after = None;
-        loop {
-            let page = self.store.range(record::INSTANCES, after.as_deref(), usize::MAX).await?;
-            self.catalog.revision = page.revision;
-            for entry in &page.entries {
-                match record::decode_instance(entry) {
-                    Ok(instance) => {
-                        self.live.adopt(&instance, None, &BTreeSet::new(), now);
-                        // Removals of before are forgotten, so that a service's index must not fall behind one
-                        // that was answered before: all begin at the store's own.
-                        self.catalog.put_instance(Arc::new(instance), page.revision);
-                    }
-                    Err(error) => self.skipped(&error),
-                }
-            }
-            after = page.next;
-            if after.is_none() {
-                return Ok(());
-            }
-        }
-    }
-
-    /// One bad record must not take the others with it.
-    fn skipped(&self, error: &RegistryError) {
-        self.stats.records_skipped.add(1);
-        error!(%error, "a record is left out of the registry");
-    }
 }
 
 /// The result of the commit under way; for ever if there is none.
@@ -465,32 +364,5 @@ async fn finished(commit: &mut Option<Commit>) -> Result<Committed, StoreError> 
     match commit {
         Some(commit) => commit.result.as_mut().await,
         None => std::future::pending().await,
-    }
-}
-
-/// Puts the revision where it was not known yet.
-fn stamped(mut instance: Instance, revision: Revision) -> Instance {
-    stamp(&mut instance.create_revision, revision);
-    stamp(&mut instance.modify_revision, revision);
-    for check in instance.checks.values_mut() {
-        stamp(&mut check.create_revision, revision);
-        stamp(&mut check.modify_revision, revision);
-    }
-    instance
-}
-
-fn stamped_node(mut node: Node, revision: Revision) -> Node {
-    stamp(&mut node.create_revision, revision);
-    stamp(&mut node.modify_revision, revision);
-    for check in node.checks.values_mut() {
-        stamp(&mut check.create_revision, revision);
-        stamp(&mut check.modify_revision, revision);
-    }
-    node
-}
-
-fn stamp(field: &mut Revision, revision: Revision) {
-    if *field == 0 {
-        *field = revision;
     }
 }
