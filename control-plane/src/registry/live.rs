@@ -5,7 +5,7 @@
 use std::{
     collections::HashMap,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use tokio::time::Instant;
@@ -102,8 +102,11 @@ struct Removal {
 }
 
 impl Now {
+    /// The wall clock in whole milliseconds, as it is stored: what is shown is the same after a restart.
     pub(super) fn read() -> Self {
-        Self { at: Instant::now(), wall: SystemTime::now() }
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let millis = u64::try_from(since.as_millis()).unwrap_or_default();
+        Self { at: Instant::now(), wall: UNIX_EPOCH + Duration::from_millis(millis) }
     }
 }
 

@@ -346,11 +346,12 @@ impl Owner {
                 Answer::Nobody => {}
             }
         }
+        // Of a commit that stalls, health has been shown ahead.
+        let stalled = commit.is_some_and(|commit| commit.stalled);
         for report in std::mem::take(&mut self.reports) {
             let Report { target, node, answer } = report;
-            let carried =
-                commit.is_some_and(|commit| !commit.stalled && commit.batch.carries(&target, &node));
-            if carried || self.backlog.awaits(&target, &node) {
+            let carried = commit.is_some_and(|commit| commit.batch.carries(&target, &node));
+            if !stalled && (carried || self.backlog.awaits(&target, &node)) {
                 self.reports.push(Report { target, node, answer });
             } else {
                 drop(answer.send(Ok(())));

@@ -2,4 +2,5 @@
 
 mod attached;
 mod checked;
+mod refused;
 mod support;

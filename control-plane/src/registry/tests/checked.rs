@@ -25,7 +25,8 @@ const A: &str = "orders.default/n1/a";
 async fn an_instance_without_checks_is_passing_and_survives_a_restart_whole() {
     let bench = Bench::new().await;
     let revision = bench.registry.register(registration(A, Origin::Agent, vec![])).await.expect("registers");
-    bench.registry.register(registration("web.shop/n 2%/b", Origin::Catalog, vec![]).clone()).await.ok();
+    let odd = registration("web.shop/n%2F2/b/c%", Origin::Catalog, vec![]);
+    bench.registry.register(odd.clone()).await.expect("registers");
     let before = bench.registry.catalog();
     assert_eq!(before.revision, bench.store.revision());
     let held = bench.instance(A).expect("there");
@@ -33,6 +34,8 @@ async fn an_instance_without_checks_is_passing_and_survives_a_restart_whole() {
     let bench = bench.restart().await;
     let after = bench.registry.catalog();
     assert_eq!(after.instance(&key(A)), before.instance(&key(A)));
+    assert_eq!(after.instance(&odd.key), before.instance(&odd.key));
+    assert!(after.instance(&odd.key).is_some());
     assert_eq!(after.nodes.keys().collect::<Vec<_>>(), before.nodes.keys().collect::<Vec<_>>());
     assert_eq!(after.revision, before.revision);
 }
