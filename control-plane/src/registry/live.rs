@@ -180,11 +180,11 @@ impl Live {
     }
 
     /// A sidecar says how its application is.
-    pub(super) fn said(&mut self, key: &InstanceKey, said: (Health, String), now: Now) -> Step {
+    pub(super) fn said(&mut self, key: &InstanceKey, health: Health, reason: &str, now: Now) -> Step {
         if let Some(lease) = self.leases.get_mut(key) {
-            lease.said = said.clone();
+            lease.said = (health, reason.to_owned());
         }
-        self.set_attached(key, said.0, &said.1, now)
+        self.set_attached(key, health, reason, now)
     }
 
     /// A lease that had run out was renewed: the instance is again what its sidecar said.

@@ -172,7 +172,7 @@ impl Owner {
             }
             Command::Said { key, cell, health, reason, answer } => {
                 if self.live.holds(&key, &cell) {
-                    let step = self.live.said(&key, (health, reason), now);
+                    let step = self.live.said(&key, health, &reason, now);
                     let node = key.node.clone();
                     self.noted(Target::Instance(key), node, step, Some(answer));
                 } else {
