@@ -55,5 +55,6 @@ debian() {
 
 python_packages
 debian prometheus prometheus
+debian victoria-metrics victoria-metrics
 debian kubernetes-client kubectl
 exit $failed
