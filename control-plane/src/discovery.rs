@@ -54,7 +54,8 @@ pub struct Discovery {
     pub store_id: Arc<str>,
     /// When the control plane started; see [`REMOVALS_HELD`].
     pub started: Instant,
-    /// Streams end when it begins.
+    /// Streams end when it begins. The routes hold it until they are dropped, so what serves them is to end
+    /// with it too.
     pub drain: drain::Watch,
 }
 
