@@ -140,9 +140,10 @@ impl Agent {
     }
 
     fn speak(&mut self, permit: Option<mpsc::OwnedPermit<proto::DeltaDiscoveryRequest>>) {
-        // Without a permit the stream has ended, which its responses will tell.
         let Some(permit) = permit else {
-            self.requests = None;
+            // Nothing can be acknowledged on such a stream, whatever it still brings.
+            let lost = self.link.lose(RpcStatus::unavailable("the control plane does not read any more"));
+            self.on_event(lost);
             return;
         };
         if let Some(request) = self.client.poll() {
