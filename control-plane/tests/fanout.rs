@@ -2,13 +2,16 @@
 //! loopback, with one small message each. Store, registry, snapshots and streams are the real ones; the
 //! sidecars are simulated in this process, so they share its cores with the control plane.
 
+#[path = "store_durability/scale.rs"]
+mod scale;
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
+use anyhow::Context as _;
 use hdrhistogram::Histogram;
 use prost::Message as _;
 use tokio::sync::mpsc;
@@ -50,48 +53,48 @@ struct Received {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn load_a_health_change_reaches_200_sidecars_within_100_ms() {
-    let changes = if is_soak() { 200 } else { 20 };
-    measure(200, changes).await;
+async fn load_a_health_change_reaches_200_sidecars_within_100_ms() -> anyhow::Result<()> {
+    println!("{}", measure(200, scale::pick(20, 200)?).await?);
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn load_a_health_change_reaches_1000_sidecars_within_100_ms() {
-    if !is_soak() {
-        println!("skipped: the figure for 1,000 sidecars is taken with WEFT_TEST_SCALE=soak");
-        return;
+async fn load_a_health_change_reaches_1000_sidecars_within_100_ms() -> anyhow::Result<()> {
+    match scale::pick(None, Some(200))? {
+        Some(changes) => println!("{}", measure(1_000, changes).await?),
+        None => println!("skipped: the figure for 1,000 sidecars is taken with WEFT_TEST_SCALE=soak"),
     }
-    measure(1_000, 200).await;
+    Ok(())
 }
 
-async fn measure(clients: usize, changes: usize) {
+async fn measure(clients: usize, changes: usize) -> anyhow::Result<String> {
     let store = MemoryStore::new();
     let store_id = store.id().into();
-    let (registry, _task) = Registry::start(store, RegistryOptions::default()).await.unwrap();
+    let (registry, _task) = Registry::start(store, RegistryOptions::default()).await?;
     for index in 0..INSTANCES {
-        registry.register(registration(index)).await.unwrap();
+        registry.register(registration(index)?).await?;
     }
     let drain = Drain::new();
     let discovery =
         Discovery { registry: registry.clone(), store_id, started: Instant::now(), drain: drain.watch() };
-    let address = serve(discovery).await;
+    let address = serve(discovery).await?;
     let (heard, mut hearing) = mpsc::channel(clients * 4);
     for index in 0..clients {
         tokio::spawn(simulate(address, index, heard.clone()));
     }
     // Each sidecar gets the endpoints, then the service.
-    gather(&mut hearing, clients * 2).await;
+    gather(&mut hearing, clients * 2).await?;
 
-    let mut latency = Histogram::<u64>::new(3).unwrap();
+    let mut latency = Histogram::<u64>::new(3)?;
     let (mut messages, mut bytes, mut largest) = (0, 0, 0);
     for change in 0..changes {
-        let health = if (change / INSTANCES) % 2 == 0 { Health::Critical } else { Health::Passing };
+        let health = if (change / INSTANCES).is_multiple_of(2) { Health::Critical } else { Health::Passing };
         let begun = Instant::now();
         let check = format!("check-{}", change % INSTANCES);
-        registry.report_check(node(), &check, health, "as told".to_owned()).await.unwrap();
-        for received in gather(&mut hearing, clients).await {
+        registry.report_check(node()?, &check, health, "as told".to_owned()).await?;
+        for received in gather(&mut hearing, clients).await? {
             let micros = received.at.saturating_duration_since(begun).as_micros();
-            latency.record(u64::try_from(micros).unwrap()).unwrap();
+            latency.record(u64::try_from(micros)?)?;
             assert_eq!(received.resources, 1, "a change costs one resource");
             (messages, bytes) = (messages + 1, bytes + received.bytes);
             largest = largest.max(received.bytes);
@@ -99,7 +102,7 @@ async fn measure(clients: usize, changes: usize) {
     }
     assert!(hearing.try_recv().is_err(), "a change costs one message");
     let millis = |micros: u64| Duration::from_micros(micros).as_secs_f64() * 1_000.0;
-    println!(
+    let summary = format!(
         "fan-out to {clients} sidecars, {changes} changes: p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms; \
          {} messages and {} bytes a change, {largest} bytes the largest message",
         millis(latency.value_at_quantile(0.5)),
@@ -108,38 +111,40 @@ async fn measure(clients: usize, changes: usize) {
         messages / changes,
         bytes / changes,
     );
-    drain.finish(PATIENCE).await.unwrap();
+    drain.finish(PATIENCE).await?;
     assert!(largest <= MESSAGE_BYTES_MAX, "{largest} bytes are not a small message");
-    assert!(Duration::from_micros(latency.value_at_quantile(0.99)) < P99_MAX);
+    assert!(Duration::from_micros(latency.value_at_quantile(0.99)) < P99_MAX, "{summary}");
+    Ok(summary)
 }
 
-async fn gather(hearing: &mut mpsc::Receiver<Received>, count: usize) -> Vec<Received> {
+async fn gather(hearing: &mut mpsc::Receiver<Received>, count: usize) -> anyhow::Result<Vec<Received>> {
     let mut all = Vec::with_capacity(count);
     let gathering = async {
         while all.len() < count {
-            all.push(hearing.recv().await.expect("the simulated sidecars live"));
+            all.push(hearing.recv().await.context("the simulated sidecars are gone")?);
         }
+        anyhow::Ok(())
     };
-    tokio::time::timeout(PATIENCE, gathering).await.expect("everybody hears of it in time");
-    all
+    tokio::time::timeout(PATIENCE, gathering).await.context("not everybody hears of it")??;
+    Ok(all)
 }
 
-async fn serve(discovery: Discovery) -> SocketAddr {
+async fn serve(discovery: Discovery) -> anyhow::Result<SocketAddr> {
     let drain = discovery.drain.clone();
     let (routes, _) = discovery.routes();
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+    let address = listener.local_addr()?;
     tokio::spawn(async move {
         let incoming = TcpListenerStream::new(listener);
         let server = grpc_server().add_routes(routes);
-        server.serve_with_incoming_shutdown(incoming, drain.draining()).await.unwrap();
+        server.serve_with_incoming_shutdown(incoming, drain.draining()).await
     });
-    address
+    Ok(address)
 }
 
 /// A sidecar on a connection of its own: subscribes, acknowledges all, tells what came.
-async fn simulate(address: SocketAddr, index: usize, heard: mpsc::Sender<Received>) {
-    let mut client = Client::connect(format!("http://{address}")).await.unwrap();
+async fn simulate(address: SocketAddr, index: usize, heard: mpsc::Sender<Received>) -> anyhow::Result<()> {
+    let mut client = Client::connect(format!("http://{address}")).await?;
     let (say, outgoing) = mpsc::channel(4);
     let node = proto::Node { id: format!("node/{index}"), cluster: String::new() };
     for (type_url, name) in [(ENDPOINT_TYPE_URL, format!("{SERVICE}/*")), (SERVICE_TYPE_URL, SERVICE.into())]
@@ -150,9 +155,9 @@ async fn simulate(address: SocketAddr, index: usize, heard: mpsc::Sender<Receive
             resource_names_subscribe: vec![name],
             ..proto::DeltaDiscoveryRequest::default()
         };
-        say.send(request).await.unwrap();
+        say.send(request).await?;
     }
-    let responses = client.delta_aggregated_resources(ReceiverStream::new(outgoing)).await.unwrap();
+    let responses = client.delta_aggregated_resources(ReceiverStream::new(outgoing)).await?;
     let mut responses = responses.into_inner();
     while let Ok(Some(response)) = responses.message().await {
         let (bytes, resources) = (response.encoded_len(), response.resources.len());
@@ -163,12 +168,13 @@ async fn simulate(address: SocketAddr, index: usize, heard: mpsc::Sender<Receive
             ..proto::DeltaDiscoveryRequest::default()
         };
         if say.send(acknowledged).await.is_err() || heard.send(received).await.is_err() {
-            return;
+            break;
         }
     }
+    Ok(())
 }
 
-fn registration(index: usize) -> Registration {
+fn registration(index: usize) -> anyhow::Result<Registration> {
     let check = CheckRegistration {
         id: format!("check-{index}"),
         name: String::new(),
@@ -178,8 +184,8 @@ fn registration(index: usize) -> Registration {
         output: String::new(),
         deregister_after: None,
     };
-    Registration {
-        key: format!("{SERVICE}/node-1/orders-{index}").parse().unwrap(),
+    Ok(Registration {
+        key: format!("{SERVICE}/node-1/orders-{index}").parse()?,
         address: "127.0.0.1".to_owned(),
         ports: vec![Port { name: String::new(), protocol: Protocol::Http, port: 8080 }],
         tags: Vec::new(),
@@ -194,14 +200,9 @@ fn registration(index: usize) -> Registration {
         checks: vec![check],
         replace_checks: false,
         deregister_after: None,
-    }
+    })
 }
 
-fn node() -> Id {
-    Id::node("node-1").unwrap()
-}
-
-#[allow(clippy::disallowed_methods, reason = "how much a test does is the one thing it reads there")]
-fn is_soak() -> bool {
-    std::env::var("WEFT_TEST_SCALE").is_ok_and(|scale| scale == "soak")
+fn node() -> anyhow::Result<Id> {
+    Ok(Id::node("node-1")?)
 }
