@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use weft_tests::{
     http::{Answer, get, send},
-    process::signal_pid,
+    process::{binary, signal_pid},
     up::{Up, all_gone},
     wait::eventually,
 };
@@ -135,5 +135,21 @@ async fn the_command_line_finds_the_mesh_and_answers_by_exit_code() -> anyhow::R
     up.process().stop()?;
     let gone = up.weft(&["status"])?;
     assert_eq!(gone.status.code(), Some(2), "{gone:?}");
+    Ok(())
+}
+
+#[test]
+fn the_demo_ends_by_itself_and_no_request_fails() -> anyhow::Result<()> {
+    let mut demo = std::process::Command::new(binary("weft")?);
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(FILE);
+    let output = demo.arg("demo").arg(file).args(["--rate", "50"]).env("DEMO_SECONDS", "6").output()?;
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{text}");
+    for words in
+        ["kill -9 account-manager-2", "kill -9 the control plane", "no request failed; 0 processes left"]
+    {
+        ensure!(text.contains(words), "`{words}` is not in\n{text}");
+    }
     Ok(())
 }

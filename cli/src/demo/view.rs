@@ -38,7 +38,7 @@ pub(super) struct View {
 impl View {
     /// With a picture, or with lines.
     pub(super) const fn new(live: bool, colour: bool) -> Self {
-        Self { live, colour, painted: 0, next: Duration::ZERO, said: 0, sent_before: (Duration::ZERO, 0) }
+        Self { live, colour, painted: 0, next: PICTURE_INTERVAL, said: 0, sent_before: (Duration::ZERO, 0) }
     }
 
     /// One line.
@@ -127,7 +127,8 @@ impl View {
         if self.painted > 0 {
             write!(out, "{}", back(self.painted))?;
         }
-        writeln!(out, "{text}")?;
+        // No wrapping meanwhile (DECAWM): the lines of a picture are counted for the way back.
+        writeln!(out, "\x1b[?7l{text}\x1b[?7h")?;
         out.flush()?;
         self.painted = text.lines().count();
         Ok(())
