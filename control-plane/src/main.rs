@@ -1,6 +1,9 @@
 //! `weft-control-plane`: arguments, configuration, run, exit code.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::Parser;
 use weft_control_plane::{
@@ -12,12 +15,12 @@ use weft_control_plane::{
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[allow(clippy::print_stderr, reason = "errors at the start come before logs")]
 fn main() -> ExitCode {
     match run(Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("weft-control-plane: {error:#}");
+            // Not a log record: whoever started it at a terminal reads this. Closed output is no reason to panic.
+            let _unread = writeln!(io::stderr(), "weft-control-plane: {error:#}");
             ExitCode::FAILURE
         }
     }
