@@ -19,10 +19,10 @@ demo: ## the gateway example, running: requests, a replica killed and replaced (
 	cargo build --profile demo -p weft -p weft-control-plane -p weft-sidecar -p weft-example-gateway
 	@$(TARGET_DIR)/demo/weft demo
 
+# No doctests: nextest runs none, and tidy sees to it that there are none.
 test: tools interop binaries ## every test at the size for each run
 	@rm -f $(SKIPPED)
 	$(TEST_ENV) WEFT_TEST_SCALE=ci cargo nextest run --workspace
-	cargo test --quiet --doc --workspace
 	@if [ -s $(SKIPPED) ]; then echo "skipped here:"; sort -u $(SKIPPED); fi
 
 soak: tools interop binaries ## the heavy tests, alone, with the figures of the issue

@@ -88,6 +88,7 @@ pub(crate) fn check(sources: &[Source]) -> Vec<Finding> {
             shape(source, &mut found);
             layers(source, &mut found);
             reasons(source, &mut found);
+            fences(source, &mut found);
             imports::check(source, &mut found);
             logs::check(source, &mut found);
         }
@@ -167,6 +168,21 @@ fn reasons(source: &Source, found: &mut Vec<Finding>) {
                 ));
             }
         }
+    }
+}
+
+/// nextest runs no doctests, so there are none: a fence in a comment says what it holds.
+fn fences(source: &Source, found: &mut Vec<Finding>) {
+    let (mut at, mut open) = (0, false);
+    for line in source.comments.split_inclusive('\n') {
+        let fence = line.trim().trim_start_matches(['/', '!']).trim();
+        if fence.starts_with("```") {
+            if !open && matches!(fence, "```" | "```rust") {
+                found.push(Finding::new(source, at, "write ```text, or make the example a test"));
+            }
+            open = !open;
+        }
+        at += line.len();
     }
 }
 
@@ -324,6 +340,12 @@ mod tests {
         assert_eq!(found("sidecar/src/a.rs", bare), ["sidecar/src/a.rs:3"]);
         let given = "//! A.\n\n#[expect(dead_code, reason = \"b\")]\nfn f() {}\n";
         assert_eq!(found("sidecar/src/a.rs", given), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_doctest_is_found() {
+        let text = "//! A.\n//! ```text\n//! a -> b\n//! ```\n//! ```\n//! f();\n//! ```\n";
+        assert_eq!(found("sidecar/src/a.rs", text), ["sidecar/src/a.rs:5"]);
     }
 
     #[test]
