@@ -49,8 +49,9 @@ static: ## the programs as static binaries, as the Containerfile builds them
 	RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --target $$(rustc -vV | sed -n 's/host: //p') \
 	    -p weft -p weft-control-plane -p weft-sidecar -p weft-example-gateway
 
+# With the tests in the same call, so that both agree on features and nothing is compiled twice.
 binaries:
-	cargo build --workspace --bins
+	cargo build --workspace --bins --tests
 
 tools:
 	@cargo nextest --version >/dev/null 2>&1 || \
