@@ -23,7 +23,7 @@ pub struct Candidate {
     pub callable: bool,
     /// The accrual's view.
     pub gate: Gate,
-    /// Peak-EWMA in nanoseconds; 0 = unknown.
+    /// Peak-EWMA, faded to now, in nanoseconds; 0 = unknown.
     pub ewma: f64,
     /// Requests without a finished response.
     pub in_flight: u32,

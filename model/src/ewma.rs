@@ -1,5 +1,6 @@
 //! The peak-sensitive moving average of an endpoint's response times: it jumps up with a slow answer and
-//! comes down slowly, so one bad answer is believed at once and a recovery has to show itself.
+//! comes down slowly, so one bad answer is believed at once. It comes down with time alone, too: an endpoint
+//! that is passed over for its peak gives no more answers, and could never show that it has recovered.
 
 use std::time::Duration;
 
@@ -30,6 +31,11 @@ impl PeakEwma {
         Self { nanos: nanos.max(1.0), at: now.max(self.at) }
     }
 
+    /// What is left of the average when nothing was heard since, in nanoseconds.
+    pub fn faded(self, now: u64) -> f64 {
+        self.nanos * self.kept(now)
+    }
+
     /// The share of the old value that is left.
     fn kept(self, now: u64) -> f64 {
         let elapsed = Duration::from_nanos(now.saturating_sub(self.at));
@@ -54,6 +60,17 @@ mod tests {
         assert!(soon.nanos > 99e6);
         let late = peak.observe(Duration::from_millis(1), 60_000 * MS);
         assert!(late.nanos < 2e6);
+    }
+
+    #[test]
+    fn an_endpoint_that_is_passed_over_is_cheap_again_after_a_while() {
+        let passed_over = PeakEwma::default().observe(Duration::from_millis(100), 0);
+        let mut asked = PeakEwma::default();
+        for ms in 0..60_000 {
+            asked = asked.observe(Duration::from_millis(2), ms * MS);
+        }
+        assert!(passed_over.faded(10_000 * MS) > asked.faded(10_000 * MS));
+        assert!(passed_over.faded(60_000 * MS) < asked.faded(60_000 * MS));
     }
 
     proptest! {

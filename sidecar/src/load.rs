@@ -68,7 +68,7 @@ pub(crate) fn candidate(endpoint: &TableEndpoint, now: u64) -> Candidate {
     Candidate {
         callable: endpoint.endpoint.health.is_callable(),
         gate: read_accrual(cell).gate(now),
-        ewma: read_ewma(cell).nanos,
+        ewma: read_ewma(cell).faded(now),
         in_flight: cell.in_flight.load(Relaxed),
         unanswered: cell.unanswered.load(Relaxed),
         silent_since: cell.silent_since.load(Relaxed),

@@ -44,14 +44,18 @@ impl Simulation {
         while let Some(((at, id), (index, sent_at))) = self.answers.pop_first() {
             if at > now {
                 self.answers.insert((at, id), (index, sent_at));
-                return;
+                break;
             }
             let (candidate, _, ewma) = &mut self.endpoints[index];
             candidate.in_flight -= 1;
             candidate.unanswered -= 1;
             candidate.silent_since = at;
             *ewma = ewma.observe(Duration::from_nanos(at - sent_at), at);
-            candidate.ewma = ewma.nanos;
+        }
+        for (candidate, _, ewma) in &mut self.endpoints {
+            if ewma.nanos > 0.0 {
+                candidate.ewma = ewma.faded(now);
+            }
         }
     }
 
@@ -98,6 +102,25 @@ fn fewer_than_ten_of_a_thousand_requests_a_second_reach_a_hung_endpoint_in_four_
         // With 20 ms an answer, about seven are under way at each endpoint at any time.
         assert!(stuck < 10, "{stuck} requests reached the hung endpoint (answers take {delay} ns)");
     }
+}
+
+#[test]
+fn an_endpoint_with_an_old_peak_gets_its_share_again() {
+    let mut rng = fastrand::Rng::with_seed(11);
+    let mut mesh = Simulation::new(&[Some(3 * MS); 3]);
+    mesh.endpoints[0].2 = PeakEwma::default().observe(Duration::from_millis(60), S);
+    let mut now = S;
+    // Twenty requests a second: few enough that the others never look busy.
+    for _ in 0..1_200 {
+        mesh.request(now, &mut rng);
+        now += 50 * MS;
+    }
+    mesh.asked.fill(0);
+    for _ in 0..600 {
+        mesh.request(now, &mut rng);
+        now += 50 * MS;
+    }
+    assert!(mesh.asked[0] > 100, "{:?}", mesh.asked);
 }
 
 #[test]
