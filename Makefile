@@ -25,8 +25,9 @@ test: tools interop binaries ## every test at the size for each run
 	$(TEST_ENV) WEFT_TEST_SCALE=ci cargo nextest run --workspace
 	@if [ -s $(SKIPPED) ]; then echo "skipped here:"; sort -u $(SKIPPED); fi
 
-soak: tools interop binaries ## the heavy tests, alone, with the figures of the issue
-	$(TEST_ENV) WEFT_TEST_SCALE=soak cargo nextest run --workspace --profile soak
+soak: tools interop ## the heavy tests, alone, with the figures of the issue, on optimised programs
+	cargo build --profile demo --workspace --bins
+	$(TEST_ENV) WEFT_BIN_DIR=$(TARGET_DIR)/demo WEFT_TEST_SCALE=soak cargo nextest run --workspace --profile soak
 
 fmt: ## format the code
 	cargo fmt --all
