@@ -19,9 +19,9 @@ pub struct Refusal {
 /// What the client is believed to have of a name, once all that was sent has arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Belief {
-    /// It was told so on this stream.
+    /// It was told so on this stream, or said so itself of a name that we have known since.
     Sent(Version),
-    /// It said so itself.
+    /// It said so itself, and we have not known the name since: it may be about to register again.
     Brought(Version),
     /// It was told that there is none.
     Absent,
@@ -159,6 +159,15 @@ impl Interest {
 
     /// Notes that all of this group is on the stream.
     pub(super) fn see(&mut self, group: Option<&Arc<Group>>, withheld: bool) {
+        // A name that is known here is no longer one that may be about to register: when it goes, it has been
+        // deregistered, and its callers must hear of that at once.
+        for resource in group.map_or(&[][..], |group| group.resources()) {
+            if let Some(belief) = self.beliefs.get_mut(&resource.name)
+                && let Belief::Brought(version) = *belief
+            {
+                *belief = Belief::Sent(version);
+            }
+        }
         self.refused.retain(|name, refusal| {
             let current = group.and_then(|group| group.find(name));
             current.is_some_and(|resource| resource.version == refusal.version)

@@ -177,6 +177,20 @@ fn removals_of_what_the_client_brought_wait_while_they_are_held() {
 }
 
 #[test]
+fn what_the_server_has_known_on_this_stream_goes_at_once_though_removals_are_held() {
+    let mut link = linked();
+    link.world.set(ORDERS, 1, Some(1));
+    link.world.set(ORDERS, 2, Some(2));
+    link.settle();
+    link.disconnect();
+    link.connect();
+    link.settle();
+    link.world.set(ORDERS, 1, None);
+    let response = link.server.poll(&link.world, true).unwrap();
+    assert_eq!(response.removed.iter().map(AsRef::as_ref).collect::<Vec<_>>(), ["orders.default/n/1"]);
+}
+
+#[test]
 fn one_endpoint_can_be_subscribed_by_its_name() {
     let mut world = World::default();
     world.set(ORDERS, 1, Some(1));
