@@ -59,7 +59,8 @@ impl Candidate {
         self.callable
             && match self.gate {
                 Gate::Open => true,
-                Gate::HalfOpen => self.in_flight == 0,
+                // A stream that has its head judges nothing, and may stay for as long as it likes.
+                Gate::HalfOpen => self.unanswered == 0,
                 Gate::Ejected(_) => false,
             }
     }

@@ -15,6 +15,10 @@ use std::time::Duration;
 
 use crate::policy::OutlierPolicy;
 
+/// The bit of [`Accrual::failures`] that says that an ejection came and no success since. In that word, so that
+/// one store ends the trial, and a failure long after it is one of a row again.
+const ON_TRIAL: u32 = 1 << 31;
+
 /// How bad a failure is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
@@ -27,7 +31,7 @@ pub enum Failure {
 /// What is counted of one endpoint. Times are nanoseconds since any fixed point after 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Accrual {
-    /// Failures in a row.
+    /// Failures in a row, and whether the endpoint is on trial.
     pub failures: u32,
     /// Ejections that were not followed by a long enough good time.
     pub ejections: u32,
@@ -51,7 +55,7 @@ impl Accrual {
     pub fn gate(&self, now: u64) -> Gate {
         if self.ejected_until > now {
             Gate::Ejected(self.ejected_until)
-        } else if self.ejected_until != 0 && self.failures != 0 {
+        } else if self.failures & ON_TRIAL != 0 {
             Gate::HalfOpen
         } else {
             Gate::Open
@@ -75,15 +79,15 @@ impl Accrual {
         policy: &OutlierPolicy,
         rng: &mut fastrand::Rng,
     ) -> (Self, bool) {
-        let failures = self.failures.saturating_add(1);
+        let counted = self.failed_again();
         let ejects = match self.gate(now) {
             // Requests that were under way when it was ejected fail too; they say nothing new.
             Gate::Ejected(_) => false,
             Gate::HalfOpen => true,
-            Gate::Open => failure == Failure::Hard || failures >= policy.consecutive,
+            Gate::Open => failure == Failure::Hard || counted.in_a_row() >= policy.consecutive,
         };
         if !ejects {
-            return (Self { failures, ..self }, false);
+            return (counted, false);
         }
         let forgiven = nanos(policy.forgiven_after);
         let lately = self.ejected_until != 0 && now < self.ejected_until.saturating_add(forgiven);
@@ -91,7 +95,20 @@ impl Accrual {
         let time = policy.base.saturating_mul(ejections).min(policy.max);
         // Jitter, so that callers which ejected it together do not all try it at the same moment.
         let time = time.mul_f64(0.9 + rng.f64() / 5.0);
+        let failures = counted.failures | ON_TRIAL;
         (Self { failures, ejections, ejected_until: now.saturating_add(nanos(time)) }, true)
+    }
+
+    /// After a failure that must not eject, because too many are out.
+    #[must_use]
+    pub fn failed_again(self) -> Self {
+        let failures = (self.failures & ON_TRIAL) | self.in_a_row().saturating_add(1).min(ON_TRIAL - 1);
+        Self { failures, ..self }
+    }
+
+    /// Failures without a success between them.
+    pub fn in_a_row(self) -> u32 {
+        self.failures & !ON_TRIAL
     }
 }
 
@@ -135,6 +152,23 @@ mod tests {
         assert!(ejected);
         assert_eq!(accrual.gate(10 * S), Gate::HalfOpen);
         assert_eq!(accrual.succeeded().gate(10 * S), Gate::Open);
+    }
+
+    #[test]
+    fn after_a_passed_trial_one_bad_answer_is_the_first_of_a_row_again() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let (ejected, _) = Accrual::default().failed(Failure::Hard, S, &policy(), &mut rng);
+        let (once, ejects) = ejected.succeeded().failed(Failure::Soft, 100 * S, &policy(), &mut rng);
+        assert_eq!((once.gate(100 * S), ejects), (Gate::Open, false));
+    }
+
+    #[test]
+    fn failures_that_must_not_eject_leave_the_endpoint_as_it_was() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let kept = Accrual::default().failed_again();
+        assert_eq!((kept.gate(S), kept.in_a_row()), (Gate::Open, 1));
+        let (ejected, _) = kept.failed(Failure::Hard, S, &policy(), &mut rng);
+        assert_eq!(ejected.failed_again().gate(100 * S), Gate::HalfOpen);
     }
 
     #[test]

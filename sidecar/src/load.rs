@@ -109,9 +109,9 @@ pub(crate) fn blame(
     if may_eject(count, ejected, failure == Failure::Hard, policy.percent_max) {
         write_accrual(cell, after);
         endpoint.metrics.ejections.fetch_add(1, Relaxed);
-        tracing::info!(endpoint = %endpoint.label, failures = after.failures, "endpoint is ejected");
+        tracing::info!(endpoint = %endpoint.label, failures = after.in_a_row(), "endpoint is ejected");
     } else {
-        write_accrual(cell, Accrual { failures: after.failures, ..before });
+        write_accrual(cell, before.failed_again());
     }
 }
 
