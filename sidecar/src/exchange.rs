@@ -78,7 +78,12 @@ fn classify(error: &hyper::Error, unsent: bool) -> Failure {
     });
     let side = if source::<BodyError>(error).is_some() { Side::Downstream } else { Side::Upstream };
     let broken = error.is_parse() || h2.is_some_and(|h2| h2.reason() == Some(h2::Reason::PROTOCOL_ERROR));
-    let code = if broken { ErrorCode::ProtocolError } else { ErrorCode::UpstreamReset };
+    let code = match (side, broken) {
+        // Its body ended before it was whole, or was none that can be read.
+        (Side::Downstream, _) => ErrorCode::BadRequest,
+        (_, true) => ErrorCode::ProtocolError,
+        _ => ErrorCode::UpstreamReset,
+    };
     Failure { code, reached: !(unsent || refused || error.is_canceled()), side }
 }
 

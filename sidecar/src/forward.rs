@@ -1,8 +1,9 @@
 //! What changes in a message head that is forwarded (RFC 9110 section 7.6), and the headers of the mesh.
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, header,
-    uri::{PathAndQuery, Uri},
+    HeaderMap, HeaderName, HeaderValue, Method, Version, header,
+    request::Parts,
+    uri::{PathAndQuery, Scheme, Uri},
 };
 use weft_model::error_code::ErrorCode;
 
@@ -21,12 +22,60 @@ pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 /// gRPC's own deadline.
 pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
+/// The largest request head that is carried: target, names and values, in bytes. What reads the wire allows
+/// twice as much, so that a head over this limit is answered by its name.
+pub(crate) const HEAD_BYTES_MAX: u32 = 64 * 1_024;
+
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// Why a request is not carried at all, whatever its target: its head is over the limit, or different readers
+/// would find different hosts in it.
+pub(crate) fn refusal(head: &Parts) -> Option<ErrorCode> {
+    let fields = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if fields.sum::<usize>() + target > HEAD_BYTES_MAX as usize {
+        return Some(ErrorCode::HeaderTooLarge);
+    }
+    // More than one is refused (RFC 9112 section 3.2).
+    let hosts = head.headers.get_all(header::HOST).iter().take(2).count();
+    let is_nameless = head.version == Version::HTTP_2 && hosts == 0 && head.uri.authority().is_none();
+    (hosts > 1 || is_nameless || head.method == Method::CONNECT).then_some(ErrorCode::BadRequest)
+}
+
+/// Tells host and target as an origin server is told them in this version: once each.
+pub(crate) fn settle_target(head: &mut Parts) {
+    if head.version == Version::HTTP_2 {
+        // The authority is the host (RFC 9113 section 8.3.1); a client may give a Host header in its place.
+        let host = head.headers.remove(header::HOST);
+        if let (None, Some(host)) = (head.uri.authority(), host) {
+            let mut parts = std::mem::take(&mut head.uri).into_parts();
+            parts.scheme.get_or_insert(Scheme::HTTP);
+            parts.authority = host.as_bytes().try_into().ok();
+            head.uri = Uri::from_parts(parts).unwrap_or_default();
+        }
+        return;
+    }
+    head.version = Version::HTTP_11;
+    if let Some(authority) = head.uri.authority() {
+        // An absolute target overrules the Host header (RFC 9112 section 3.2.2); user information is no part of
+        // a host.
+        let host = authority.as_str().rsplit_once('@').map_or(authority.as_str(), |(_, host)| host);
+        if let Ok(host) = HeaderValue::from_str(host) {
+            head.headers.insert(header::HOST, host);
+        }
+        head.uri = origin_form(&head.uri);
+    }
+}
 
 /// Removes what is meant for this hop only. `te: trailers` stays: we forward trailers, and gRPC servers insist
 /// on it.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    // Where both are given the coding frames the message; the length that was overruled must not travel on and
+    // frame it anew (RFC 9112 section 6.3).
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        headers.remove(header::CONTENT_LENGTH);
+    }
     if headers.contains_key(header::CONNECTION) {
         strip_named_by_connection(headers);
     }
@@ -56,12 +105,13 @@ fn strip_named_by_connection(headers: &mut HeaderMap) {
     }
 }
 
-fn contains_token(value: &HeaderValue, token: &str) -> bool {
+/// Whether a list of tokens names this one.
+pub(crate) fn contains_token(value: &HeaderValue, token: &str) -> bool {
     value.to_str().is_ok_and(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
 }
 
 /// The target as an origin server is sent it (RFC 9112 section 3.2.1).
-pub(crate) fn origin_form(uri: &Uri) -> Uri {
+fn origin_form(uri: &Uri) -> Uri {
     let path = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     Uri::from(path)
 }
@@ -108,6 +158,50 @@ mod tests {
             headers(&[("connection", "te, content-length"), ("te", "trailers"), ("content-length", "3")]);
         strip_hop_by_hop(&mut map);
         assert_eq!(map, headers(&[("te", "trailers"), ("content-length", "3")]));
+    }
+
+    fn head(version: Version, uri: &str, pairs: &[(&'static str, &'static str)]) -> Parts {
+        let mut head = http::Request::get(uri).version(version).body(()).unwrap().into_parts().0;
+        head.headers = pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect();
+        head
+    }
+
+    #[test]
+    fn a_length_beside_a_transfer_coding_does_not_travel() {
+        for connection in ["x", "transfer-encoding"] {
+            let mut map = headers(&[("content-length", "3"), ("transfer-encoding", "chunked")]);
+            map.insert("connection", connection.parse().unwrap());
+            strip_hop_by_hop(&mut map);
+            assert_eq!(map, headers(&[]));
+        }
+    }
+
+    #[test]
+    fn a_host_is_told_once_in_the_way_of_the_version() {
+        let mut h1 = head(Version::HTTP_11, "http://user:pw@orders:80/a", &[("host", "other")]);
+        settle_target(&mut h1);
+        assert_eq!((h1.uri.to_string(), h1.headers), ("/a".into(), headers(&[("host", "orders:80")])));
+        let mut h2 = head(Version::HTTP_2, "http://orders/a", &[("host", "other")]);
+        settle_target(&mut h2);
+        assert_eq!((h2.uri.to_string(), h2.headers), ("http://orders/a".into(), headers(&[])));
+        let mut h2 = head(Version::HTTP_2, "/a?b", &[("host", "orders")]);
+        settle_target(&mut h2);
+        assert_eq!((h2.uri.to_string(), h2.headers), ("http://orders/a?b".into(), headers(&[])));
+    }
+
+    #[test]
+    fn a_head_with_two_hosts_or_none_in_http2_or_too_long_is_refused() {
+        let mut two = head(Version::HTTP_11, "/", &[("host", "orders")]);
+        assert_eq!(refusal(&two), None);
+        two.headers.append("host", "other".parse().unwrap());
+        assert_eq!(refusal(&two), Some(ErrorCode::BadRequest));
+        assert_eq!(refusal(&head(Version::HTTP_2, "/", &[])), Some(ErrorCode::BadRequest));
+        let mut long = head(Version::HTTP_11, "/", &[("host", "orders")]);
+        long.headers.insert("x", "a".repeat(HEAD_BYTES_MAX as usize).parse().unwrap());
+        assert_eq!(refusal(&long), Some(ErrorCode::HeaderTooLarge));
     }
 
     #[test]

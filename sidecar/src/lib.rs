@@ -31,3 +31,4 @@ mod replay;
 pub mod run;
 mod stream;
 pub mod table;
+mod upgrade;

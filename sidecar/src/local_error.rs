@@ -46,7 +46,9 @@ pub(crate) const fn detail(code: ErrorCode) -> &'static str {
         ErrorCode::ConnectFailed => "no connection to the service could be made",
         ErrorCode::UpstreamReset => "the connection ended before the response did",
         ErrorCode::TlsFailed => "the TLS handshake failed",
-        ErrorCode::ProtocolError => "the other side broke its protocol",
+        ErrorCode::ProtocolError => {
+            "the service broke its protocol, or speaks only HTTP/2 and was sent HTTP/1"
+        }
         ErrorCode::UpstreamTimeout => "the service gave no response in time",
         ErrorCode::DeadlineExceeded => "the deadline of the caller is over",
         ErrorCode::DeniedByPolicy => "a policy refused the call",

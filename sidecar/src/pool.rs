@@ -26,6 +26,7 @@ use hyper::{
     client::conn::{TrySendError, http1, http2},
 };
 use tokio::sync::Notify;
+use weft_model::endpoint::Protocol;
 
 pub(crate) use self::connect::{ConnectError, Dial, HopBase, OpaqueStream, Target};
 use crate::{body::RequestBody, clock, load::InFlight, metrics::ConnectionMetrics};
@@ -54,6 +55,8 @@ pub(crate) struct Pool {
     idle: RefCell<Vec<Idle>>,
     shared: RefCell<Vec<Shared>>,
     is_connecting: Cell<bool>,
+    /// Shared connections that could not be made, so far.
+    connect_failures: Cell<u64>,
     connected: Notify,
     /// Rings when discovery says that the endpoint turned critical.
     pub(crate) critical: Notify,
@@ -96,6 +99,14 @@ pub(crate) struct Carrier {
     pub(crate) in_flight: Option<InFlight>,
 }
 
+impl Wire {
+    /// Whether a service that says it speaks `protocol` understands this: nothing but HTTP/2 where that is all
+    /// it speaks. Nothing is translated.
+    pub(crate) fn is_spoken_at(self, protocol: Protocol) -> bool {
+        self == Self::Http2 || !matches!(protocol, Protocol::Http2 | Protocol::Grpc)
+    }
+}
+
 impl Pool {
     pub(crate) fn new(dial: Dial, critical_epoch: u32, connections: Arc<ConnectionMetrics>) -> Self {
         Self {
@@ -103,6 +114,7 @@ impl Pool {
             idle: RefCell::default(),
             shared: RefCell::default(),
             is_connecting: Cell::new(false),
+            connect_failures: Cell::new(0),
             connected: Notify::new(),
             critical: Notify::new(),
             critical_epoch: Cell::new(critical_epoch),
@@ -162,11 +174,20 @@ impl Pool {
             if !self.is_connecting.get() {
                 break;
             }
+            let failures = self.connect_failures.get();
             // Made before the wait, so that a ring in between is not missed: all of this is one thread.
             self.connected.notified().await;
+            if self.connect_failures.get() != failures {
+                // What failed for one failed for all who waited: one after the other, they would wait for the
+                // sum of their timeouts.
+                return Err(ConnectError::Shared);
+            }
         }
         let connecting = Connecting::begin(self);
-        let (sender, streams_max) = connect::http2(&self.dial, &self.connections).await?;
+        let made = connect::http2(&self.dial, &self.connections).await;
+        let (sender, streams_max) = made.inspect_err(|_| {
+            self.connect_failures.set(self.connect_failures.get().wrapping_add(1));
+        })?;
         let streams = Rc::default();
         let slot = StreamSlot::take(&streams);
         let shared = Shared { sender: sender.clone(), streams, streams_max, used_at: clock::now() };

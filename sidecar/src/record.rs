@@ -84,6 +84,7 @@ pub(crate) struct RecordGuard {
     pub(crate) status: u16,
     error: Option<ErrorCode>,
     is_complete: bool,
+    is_broken_off: bool,
     pub(crate) attempts: u32,
     pub(crate) received: crate::body::Meter,
     sent: u64,
@@ -126,6 +127,7 @@ impl RecordGuard {
             status: 0,
             error: None,
             is_complete: false,
+            is_broken_off: false,
             attempts: 0,
             received: crate::body::Meter::default(),
             sent: 0,
@@ -152,6 +154,11 @@ impl RecordGuard {
         self.is_complete = true;
     }
 
+    /// The caller's own body ended early: whatever is answered, nobody may be there to read it.
+    pub(crate) fn break_off(&mut self) {
+        self.is_broken_off = true;
+    }
+
     /// It ended as it should.
     pub(crate) fn complete(&mut self) {
         self.is_complete = true;
@@ -164,7 +171,8 @@ impl Drop for RecordGuard {
         self.metrics.observe(self.status, self.error, nanos);
         self.metrics.received.fetch_add(self.received.get(), Relaxed);
         self.metrics.sent.fetch_add(self.sent, Relaxed);
-        if !self.is_complete {
+        let is_cancelled = self.is_broken_off || !self.is_complete;
+        if is_cancelled {
             self.metrics.cancelled.fetch_add(1, Relaxed);
         }
         let Some(queue) = &self.recorder.queue else { return };
@@ -182,7 +190,7 @@ impl Drop for RecordGuard {
             path,
             status: self.status,
             error: self.error,
-            cancelled: !self.is_complete,
+            cancelled: is_cancelled,
             attempts: self.attempts,
             received_bytes: self.received.get(),
             sent_bytes: self.sent,

@@ -12,7 +12,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpStream, sync::Semaphore};
 
 use super::{Phase, bind::ThreadListeners, thread::Thread};
-use crate::{body::ResponseBody, exec::LocalExec, inbound, outbound, pool::Wire, stream::Stream};
+use crate::{
+    body::ResponseBody, exec::LocalExec, forward::HEAD_BYTES_MAX, inbound, outbound, pool::Wire,
+    stream::Stream,
+};
 
 /// Connections on one port of one thread, at most; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 16_384;
@@ -21,8 +24,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 /// From one request on a connection to the end of the next one's head. Longer than pools keep an idle
 /// connection, so that it is the sending side that closes.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(90);
-/// The largest request head, in bytes.
-const HEADER_BYTES_MAX: u32 = 64 * 1_024;
+/// What is read of a request head before the connection is given up, in bytes.
+const HEADER_BYTES_MAX: u32 = 2 * HEAD_BYTES_MAX;
 /// Streams that a caller may have open on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 1_024;
 /// What one stream may have under way to us, in bytes.
@@ -130,7 +133,7 @@ pub(crate) async fn http<F>(
             }
         }
     } else {
-        h1_server().serve_connection(io, service).await
+        h1_server().serve_connection(io, service).with_upgrades().await
     };
     if let Err(error) = result {
         tracing::debug!(%error, "client connection ended");

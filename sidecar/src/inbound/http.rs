@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use ::http::{HeaderValue, Request, Response, Version, header, request::Parts};
+use ::http::{HeaderValue, Request, Response, StatusCode, Version, header, request::Parts};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::time::timeout;
@@ -12,11 +12,11 @@ use crate::{
     body::{RequestBody, ResponseBody},
     data::thread::Thread,
     exchange::{Failure, Side, exchange},
-    forward::{self, REQUEST_ID, WEFT_DEADLINE, WEFT_ERROR, WEFT_RETRY},
-    local_error,
-    outbound::{deadline, is_idempotent},
+    forward::{self, REQUEST_ID, WEFT_ATTEMPT, WEFT_DEADLINE, WEFT_ERROR, WEFT_RETRY},
+    outbound::{deadline, give_up, is_idempotent, refuse},
     pool::{Carrier, Lease, Pool, Wire},
     record::{Line, RecordGuard},
+    upgrade::{Agreed, Asked},
 };
 
 /// Calls under way on one thread, at most; one more is answered `overloaded`, which is safe to retry elsewhere.
@@ -47,31 +47,40 @@ pub(super) async fn call(
     let metrics = thread.inbound.metrics.as_ref().unwrap_or(&thread.unrouted);
     let mut record = RecordGuard::begin(&thread.recorder, metrics, line);
     record.active = Some(thread.inbound.begin());
-    let admitted = admit(&thread, host);
+    let refusal = forward::refusal(&head).map_or(Ok(()), Err);
+    let admitted = refusal.and_then(|()| admit(&thread, host, wire));
     let mut response = match admitted {
         Err(code) => refuse(code, grpc, record),
         Ok(pool) => {
-            prepare(&mut head);
+            let asked = prepare(&mut head);
             let body = if body.is_end_stream() {
                 RequestBody::Empty
             } else {
                 RequestBody::Once(body, record.received.clone())
             };
             match to_application(pool, wire, Request::from_parts(head, body)).await {
-                Ok((response, lease)) => pass_on(response, (Rc::clone(pool), lease), version, record),
-                Err(failure) => refuse(failure.code, grpc, record),
+                Ok((response, lease)) => {
+                    let carrier = Carrier { pool: Rc::clone(pool), lease, in_flight: None };
+                    pass_on((response, carrier), version, asked, record)
+                }
+                Err(failure) => give_up(failure, grpc, record),
             }
         }
     };
-    if version < Version::HTTP_2 && thread.inbound.is_draining.get() {
+    let is_http = response.status() != StatusCode::SWITCHING_PROTOCOLS;
+    if is_http && version < Version::HTTP_2 && thread.inbound.is_draining.get() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
 
-fn admit(thread: &Thread, host: Host) -> Result<&Rc<Pool>, ErrorCode> {
+fn admit(thread: &Thread, host: Host, wire: Wire) -> Result<&Rc<Pool>, ErrorCode> {
     if host == Host::Elsewhere {
         return Err(ErrorCode::WrongEndpoint);
+    }
+    let instance = thread.config.instance.as_ref();
+    if instance.is_some_and(|instance| !wire.is_spoken_at(instance.protocol)) {
+        return Err(ErrorCode::ProtocolError);
     }
     if thread.inbound.active.get() > CALLS_MAX {
         return Err(ErrorCode::Overloaded);
@@ -92,38 +101,37 @@ async fn to_application(
     timeout(time, exchange).await.unwrap_or(Err(late))
 }
 
-fn prepare(head: &mut Parts) {
+fn prepare(head: &mut Parts) -> Option<Asked> {
+    let asked = Asked::take(head);
     forward::strip_hop_by_hop(&mut head.headers);
     head.headers.remove(&WEFT_ERROR);
-    if head.version != Version::HTTP_2 {
-        head.version = Version::HTTP_11;
-        if head.uri.authority().is_some() {
-            head.uri = forward::origin_form(&head.uri);
-        }
+    forward::settle_target(head);
+    if let Some(asked) = &asked {
+        asked.tell(&mut head.headers);
     }
+    asked
 }
 
 fn pass_on(
-    response: Response<Incoming>,
-    (pool, lease): (Rc<Pool>, Lease),
+    (mut response, carrier): (Response<Incoming>, Carrier),
     version: Version,
+    asked: Option<Asked>,
     mut record: RecordGuard,
 ) -> Response<ResponseBody> {
+    let Ok(agreed) = Agreed::take(asked, &mut response) else {
+        return refuse(ErrorCode::ProtocolError, false, record);
+    };
     let (mut head, body) = response.into_parts();
     forward::strip_hop_by_hop(&mut head.headers);
-    for name in [&WEFT_ERROR, &WEFT_RETRY, &WEFT_DEADLINE] {
+    for name in [&WEFT_ERROR, &WEFT_RETRY, &WEFT_DEADLINE, &WEFT_ATTEMPT] {
         head.headers.remove(name);
     }
     head.version = version;
     record.status = head.status.as_u16();
     record.attempts = 1;
-    let carrier = Carrier { pool, lease, in_flight: None };
-    Response::from_parts(head, ResponseBody::stream(body, carrier, record))
-}
-
-fn refuse(code: ErrorCode, grpc: bool, mut record: RecordGuard) -> Response<ResponseBody> {
-    let response = local_error::response(code, grpc, local_error::detail(code));
-    record.status = response.status().as_u16();
-    record.fail(code);
-    response
+    let body = match agreed {
+        Some(agreed) => agreed.carry(&mut head.headers, carrier, record),
+        None => ResponseBody::stream(body, carrier, record),
+    };
+    Response::from_parts(head, body)
 }

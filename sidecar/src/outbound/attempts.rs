@@ -1,7 +1,10 @@
 //! The attempts of one call: choose an endpoint, exchange, judge, try elsewhere where that is safe and the
 //! budget allows.
 
-use std::{rc::Rc, sync::atomic::Ordering::Relaxed};
+use std::{
+    rc::Rc,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
@@ -45,7 +48,12 @@ pub(super) async fn run(call: &mut Call) -> Last {
             let failure = Failure { code: ErrorCode::NoHealthyEndpoint, reached: false, side: Side::Local };
             return Last { result: Err(failure), is_budget_spent: false };
         };
-        call.record.endpoint = Some(Rc::clone(&endpoint).label.clone());
+        if !call.decision.wire.is_spoken_at(endpoint.protocol) {
+            // Found before anything is sent, and no other replica would be different.
+            let failure = Failure { code: ErrorCode::ProtocolError, reached: false, side: Side::Local };
+            return Last { result: Err(failure), is_budget_spent: false };
+        }
+        call.record.endpoint = Some(Arc::clone(&endpoint.label));
         call.current = Some(Rc::clone(&endpoint));
         let result = attempt(call, &endpoint).await;
         let outcome = outcome(&result);
@@ -74,7 +82,7 @@ async fn back_off(call: &Call) {
     }
 }
 
-async fn attempt(call: &Call, endpoint: &Rc<LocalEndpoint>) -> Result<Reply, Failure> {
+async fn attempt(call: &mut Call, endpoint: &Rc<LocalEndpoint>) -> Result<Reply, Failure> {
     endpoint.metrics.requests.fetch_add(1, Relaxed);
     let request = request(call);
     // Made before anything is awaited, so that no ring is missed.
@@ -101,12 +109,17 @@ async fn within<T>(call: &Call, exchange: impl Future<Output = Result<T, Failure
     tokio::time::timeout(time, exchange).await.unwrap_or(Err(late))
 }
 
-fn request(call: &Call) -> Request<crate::body::RequestBody> {
+fn request(call: &mut Call) -> Request<crate::body::RequestBody> {
     let mut request = Request::new(call.source.next_attempt());
     *request.method_mut() = call.head.method.clone();
     *request.uri_mut() = call.head.uri.clone();
     *request.version_mut() = call.head.version;
-    *request.headers_mut() = call.head.headers.clone();
+    // Kept only where another attempt may follow.
+    *request.headers_mut() = if call.record.attempts > call.decision.retries_max {
+        std::mem::take(&mut call.head.headers)
+    } else {
+        call.head.headers.clone()
+    };
     call.stamp_deadline(request.headers_mut());
     if call.record.attempts > 1 {
         request.headers_mut().insert(WEFT_ATTEMPT, HeaderValue::from(call.record.attempts));

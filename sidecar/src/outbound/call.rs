@@ -17,10 +17,12 @@ use super::{
 use crate::{
     body::{Meter, RequestBody, ResponseBody},
     data::thread::{LocalEndpoint, LocalService, Thread},
+    exchange::{Failure, Side},
     forward::{self, REQUEST_ID, WEFT_ATTEMPT, WEFT_DEADLINE, WEFT_ERROR, WEFT_RETRY},
     load, local_error,
     record::{Line, RecordGuard},
     replay::Replay,
+    upgrade::{Agreed, Asked},
 };
 
 /// All that the attempts of one call share.
@@ -33,6 +35,7 @@ pub(super) struct Call {
     pub(super) head: Parts,
     pub(super) source: Source,
     pub(super) record: RecordGuard,
+    asked: Option<Asked>,
     /// Where the last attempt went.
     pub(super) current: Option<Rc<LocalEndpoint>>,
     deadline: Option<Instant>,
@@ -59,6 +62,9 @@ pub(super) async fn call(
         request_id: head.headers.get(&REQUEST_ID).cloned(),
     });
     let mut record = RecordGuard::begin(&thread.recorder, &thread.unrouted, line);
+    if let Some(code) = forward::refusal(&head) {
+        return refuse(code, forward::is_grpc(&head.headers), record);
+    }
     match resolve(&thread, &route, &head).await {
         Ok(Target::Service(service)) => {
             record.belongs_to(&service.metrics);
@@ -80,14 +86,14 @@ async fn to_service(
     let policy = &thread.config.policy;
     let decision = decide(&head, policy);
     service.note_request(policy);
-    prepare(&mut head);
+    let asked = prepare(&mut head);
     let source = if body.is_end_stream() {
         Source::Empty
     } else {
         Source::Replay(Replay::new(body, policy.retry.body_max, record.received.clone()))
     };
     let deadline = decision.limit.and_then(|limit| Instant::now().checked_add(limit.time));
-    let mut call = Call { thread, service, decision, head, source, record, current: None, deadline };
+    let mut call = Call { thread, service, decision, head, source, record, asked, current: None, deadline };
     let meter = call.record.received.clone();
     match in_time(attempts::run(&mut call), decision.limit, &meter).await {
         Some(last) => answer(call, last),
@@ -116,10 +122,10 @@ fn answer(call: Call, last: Last) -> Response<ResponseBody> {
     let grpc = call.decision.grpc;
     let mut record = call.record;
     let mut response = match last.result {
-        Ok(reply) => pass_on(reply, call.head.version, record),
+        Ok(reply) => pass_on(reply, call.head.version, call.asked, record),
         Err(failure) => {
             record.attempts = record.attempts.max(1);
-            refuse(failure.code, grpc, record)
+            give_up(failure, grpc, record)
         }
     };
     if last.is_budget_spent {
@@ -128,8 +134,16 @@ fn answer(call: Call, last: Last) -> Response<ResponseBody> {
     response
 }
 
-fn pass_on(reply: Reply, version: Version, mut record: RecordGuard) -> Response<ResponseBody> {
-    let Reply { response, carrier, named } = reply;
+fn pass_on(
+    reply: Reply,
+    version: Version,
+    asked: Option<Asked>,
+    mut record: RecordGuard,
+) -> Response<ResponseBody> {
+    let Reply { mut response, carrier, named } = reply;
+    let Ok(agreed) = Agreed::take(asked, &mut response) else {
+        return refuse(ErrorCode::ProtocolError, false, record);
+    };
     let (mut head, body) = response.into_parts();
     record.status = head.status.as_u16();
     clean_response(&mut head.headers, named);
@@ -137,7 +151,11 @@ fn pass_on(reply: Reply, version: Version, mut record: RecordGuard) -> Response<
     if let Some(code) = named {
         record.fail(code);
     }
-    Response::from_parts(head, ResponseBody::stream(body, carrier, record))
+    let body = match agreed {
+        Some(agreed) => agreed.carry(&mut head.headers, carrier, record),
+        None => ResponseBody::stream(body, carrier, record),
+    };
+    Response::from_parts(head, body)
 }
 
 /// The names of the mesh are ours: only the other sidecar's failure passes.
@@ -161,8 +179,16 @@ fn too_late(call: Call) -> Response<ResponseBody> {
     refuse(code, call.decision.grpc, call.record)
 }
 
+/// Answers for a failed exchange.
+pub(crate) fn give_up(failure: Failure, grpc: bool, mut record: RecordGuard) -> Response<ResponseBody> {
+    if failure.side == Side::Downstream {
+        record.break_off();
+    }
+    refuse(failure.code, grpc, record)
+}
+
 /// Answers in the application's place.
-pub(super) fn refuse(code: ErrorCode, grpc: bool, mut record: RecordGuard) -> Response<ResponseBody> {
+pub(crate) fn refuse(code: ErrorCode, grpc: bool, mut record: RecordGuard) -> Response<ResponseBody> {
     let response = local_error::response(code, grpc, local_error::detail(code));
     record.status = response.status().as_u16();
     record.fail(code);
@@ -170,22 +196,17 @@ pub(super) fn refuse(code: ErrorCode, grpc: bool, mut record: RecordGuard) -> Re
 }
 
 /// Turns a request to us into one to the origin.
-pub(super) fn prepare(head: &mut Parts) {
+pub(super) fn prepare(head: &mut Parts) -> Option<Asked> {
+    let asked = Asked::take(head);
     forward::strip_hop_by_hop(&mut head.headers);
     for name in [&WEFT_ATTEMPT, &WEFT_ERROR, &header::PROXY_AUTHORIZATION] {
         head.headers.remove(name);
     }
-    if head.version == Version::HTTP_2 {
-        return;
+    forward::settle_target(head);
+    if let Some(asked) = &asked {
+        asked.tell(&mut head.headers);
     }
-    head.version = Version::HTTP_11;
-    if let Some(authority) = head.uri.authority() {
-        // An absolute target overrules the Host header (RFC 9112 section 3.2.2).
-        if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
-            head.headers.insert(header::HOST, host);
-        }
-        head.uri = forward::origin_form(&head.uri);
-    }
+    asked
 }
 
 /// Records of both sides are found by it; an application's own is kept.

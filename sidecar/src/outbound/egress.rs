@@ -5,9 +5,10 @@ use std::rc::Rc;
 use http::{Request, Response, request::Parts};
 use http_body::Body;
 use hyper::body::Incoming;
+use weft_model::error_code::ErrorCode;
 
 use super::{
-    call::{clean_response, prepare, refuse},
+    call::{clean_response, give_up, prepare, refuse},
     decide::is_idempotent,
 };
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
     forward::{REQUEST_ID, WEFT_DEADLINE},
     pool::{Carrier, Wire},
     record::RecordGuard,
+    upgrade::Agreed,
 };
 
 /// Carries one request to `place`.
@@ -26,7 +28,7 @@ pub(super) async fn carry(
     (mut head, body): (Parts, Incoming),
     mut record: RecordGuard,
 ) -> Response<ResponseBody> {
-    prepare(&mut head);
+    let asked = prepare(&mut head);
     head.headers.remove(&WEFT_DEADLINE);
     head.headers.remove(&REQUEST_ID);
     record.attempts = 1;
@@ -40,14 +42,21 @@ pub(super) async fn carry(
     };
     let pool = thread.egress(host, port);
     match exchange(&pool, Wire::Http1, idempotent, Request::from_parts(head, body)).await {
-        Ok((response, lease)) => {
+        Ok((mut response, lease)) => {
+            let Ok(agreed) = Agreed::take(asked, &mut response) else {
+                return refuse(ErrorCode::ProtocolError, false, record);
+            };
             let (mut head, body) = response.into_parts();
             clean_response(&mut head.headers, None);
             head.version = version;
             record.status = head.status.as_u16();
             let carrier = Carrier { pool, lease, in_flight: None };
-            Response::from_parts(head, ResponseBody::stream(body, carrier, record))
+            let body = match agreed {
+                Some(agreed) => agreed.carry(&mut head.headers, carrier, record),
+                None => ResponseBody::stream(body, carrier, record),
+            };
+            Response::from_parts(head, body)
         }
-        Err(failure) => refuse(failure.code, false, record),
+        Err(failure) => give_up(failure, false, record),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use http::{HeaderMap, Method, Uri, Version, header, uri::Scheme};
+use http::{HeaderMap, Uri, Version, header, uri::Scheme};
 use weft_model::{error_code::ErrorCode, name::ServiceName};
 
 use crate::{
@@ -37,9 +37,6 @@ pub(crate) async fn resolve(
     route: &Route,
     head: &http::request::Parts,
 ) -> Result<Target, ErrorCode> {
-    if head.method == Method::CONNECT {
-        return Err(ErrorCode::BadRequest);
-    }
     if let Route::Fixed(upstream) = route {
         return service(thread, &upstream.service, &upstream.port_name).await.map(Target::Service);
     }

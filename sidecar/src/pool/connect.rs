@@ -75,6 +75,8 @@ pub(crate) enum ConnectError {
     Timeout,
     #[error("handshake failed")]
     Handshake(#[from] hyper::Error),
+    #[error("the connection that several requests waited for could not be made")]
+    Shared,
     #[error("the other sidecar refused: {0}")]
     Refused(ErrorCode),
 }
@@ -90,7 +92,7 @@ impl ConnectError {
     pub(crate) fn code(&self) -> ErrorCode {
         match self {
             Self::Refused(code) => *code,
-            Self::Io(_) | Self::Timeout | Self::Handshake(_) => ErrorCode::ConnectFailed,
+            Self::Io(_) | Self::Timeout | Self::Handshake(_) | Self::Shared => ErrorCode::ConnectFailed,
         }
     }
 }
@@ -104,7 +106,7 @@ pub(super) async fn http1(
     let (sender, connection) = http1::Builder::new().handshake(TokioIo::new(io)).await?;
     tokio::task::spawn_local(async move {
         let _open = open;
-        if let Err(error) = connection.await {
+        if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "upstream connection ended");
         }
     });

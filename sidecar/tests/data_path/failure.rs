@@ -239,3 +239,51 @@ async fn posts_are_served_without_a_failure_while_a_replica_drains() {
     let sent: usize = load.await.unwrap();
     assert_eq!(first.app.count() + second.app.count(), sent);
 }
+
+#[tokio::test]
+async fn http2_posts_are_served_without_a_failure_while_a_replica_drains_and_dies() {
+    let first = Replica::http("orders", "1", App::named("first").await);
+    let second = Replica::http("orders", "2", App::named("second").await);
+    let caller = Sidecar::calling("orders", &[&first, &second]);
+    let io = hyper_util::rt::TokioIo::new(tokio::net::TcpStream::connect(caller.outbound).await.unwrap());
+    let (sender, connection) =
+        hyper::client::conn::http2::handshake(hyper_util::rt::TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(connection);
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    // Eight at a time on one connection, so that many streams are open when the replica asks to go.
+    let workers: Vec<_> = (0..8)
+        .map(|_| {
+            let (mut sender, stop) = (sender.clone(), Arc::clone(&stop));
+            tokio::spawn(async move {
+                let mut sent = 0;
+                while !stop.load(Ordering::SeqCst) {
+                    let post = http::Request::post("http://orders/")
+                        .body(Full::<bytes::Bytes>::from("work"))
+                        .unwrap();
+                    let got = crate::mesh::collect(sender.send_request(post).await.unwrap()).await;
+                    assert_eq!(got.status, 200, "{:?}", got.headers);
+                    sent += 1;
+                }
+                sent
+            })
+        })
+        .collect();
+    until("both are used", || first.app.count() > 50 && second.app.count() > 50).await;
+    let Replica { app, mut sidecar, .. } = first;
+    let threads = sidecar.threads.take().unwrap();
+    threads.begin_drain();
+    let before = second.app.count();
+    until("the drain goes on", || second.app.count() > before + 50).await;
+    caller.publish("orders", vec![second.endpoint.clone()]);
+    tokio::time::timeout(DEADLINE, threads.drained()).await.unwrap();
+    app.kill();
+    tokio::time::timeout(DEADLINE, threads.shutdown()).await.unwrap();
+    let before = second.app.count();
+    until("the other serves on", || second.app.count() > before + 50).await;
+    stop.store(true, Ordering::SeqCst);
+    let mut sent = 0;
+    for worker in workers {
+        sent += worker.await.unwrap();
+    }
+    assert_eq!(app.count() + second.app.count(), sent);
+}

@@ -122,7 +122,8 @@ async fn serve(io: TcpStream, handler: Handler, requests: Arc<AtomicUsize>) {
             .serve_connection(io, service)
             .await;
     } else {
-        let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
+        let _ =
+            hyper::server::conn::http1::Builder::new().serve_connection(io, service).with_upgrades().await;
     }
 }
 
