@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use weft::{args::Arguments, commands, output};
+use weft_runtime::report;
 
 /// One thread: what dies with its parent (see `up::shim`) dies with the thread that started it, and this one
 /// lives as long as the process.
@@ -13,7 +14,7 @@ async fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            output::note(format!("weft: {error:#}"));
+            output::note(format!("weft: {}", report::one_line(error.as_ref())));
             ExitCode::from(2)
         }
     }

@@ -10,6 +10,7 @@ use weft_control_plane::{
     config::{Args, Config},
     server,
 };
+use weft_runtime::report;
 
 /// Small and fast for many short allocations on few threads.
 #[global_allocator]
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Not a log record: whoever started it at a terminal reads this. Closed output is no reason to panic.
-            let _unread = writeln!(io::stderr(), "weft-control-plane: {error:#}");
+            let _unread = writeln!(io::stderr(), "weft-control-plane: {}", report::one_line(error.as_ref()));
             ExitCode::FAILURE
         }
     }

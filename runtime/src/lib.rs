@@ -8,5 +8,6 @@ pub mod drain;
 pub mod listen;
 pub mod metrics;
 pub mod ports;
+pub mod report;
 pub mod signal;
 pub mod telemetry;

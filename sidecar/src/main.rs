@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     let (error, code) = match Cli::parse() {
         Cli::Run(args) => match run::run(*args) {
             Ok(code) => return code.into(),
-            Err(error) => (format!("{error:#}"), ExitCode::FAILURE),
+            Err(error) => (weft_runtime::report::one_line(error.as_ref()), ExitCode::FAILURE),
         },
         Cli::ExecWrapped(args) => {
             let Err(error) = exec::become_application(&args);

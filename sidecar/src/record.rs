@@ -2,9 +2,10 @@
 //! when it is dropped, so that a cancelled call has one too; a thread of its own formats and writes. When its
 //! queue is full a record is dropped and counted: the data path never waits for a disk.
 
+mod writer;
+
 use std::{
-    fs::OpenOptions,
-    io::{self, BufWriter, Write},
+    io,
     rc::Rc,
     sync::{
         Arc,
@@ -19,6 +20,7 @@ use http::{HeaderValue, Method, Uri};
 use serde::{Serialize, Serializer};
 use weft_model::error_code::ErrorCode;
 
+use self::writer::Writer;
 use crate::{
     clock,
     config::AccessLog,
@@ -27,8 +29,6 @@ use crate::{
 
 /// Records waiting to be written, at most: a second of heavy traffic.
 const QUEUE_LENGTH_MAX: usize = 16_384;
-/// The write buffer, in bytes; it is flushed whenever the queue is empty.
-const BUFFER_SIZE: usize = 64 * 1_024;
 
 /// Where a thread hands its records.
 #[derive(Debug, Clone)]
@@ -98,15 +98,9 @@ impl Recorder {
     /// # Errors
     /// When the file cannot be opened for appending.
     pub(crate) fn spawn(log: &AccessLog, dropped: Arc<AtomicU64>) -> io::Result<Self> {
-        let out: Box<dyn Write + Send> = match log {
-            AccessLog::Off => return Ok(Self { queue: None, dropped }),
-            AccessLog::Stdout => Box::new(io::stdout()),
-            AccessLog::File(path) => Box::new(OpenOptions::new().create(true).append(true).open(path)?),
-        };
+        let Some(out) = Writer::open(log)? else { return Ok(Self { queue: None, dropped }) };
         let (queue, records) = sync_channel(QUEUE_LENGTH_MAX);
-        thread::Builder::new()
-            .name("weft-access-log".into())
-            .spawn(move || write_all(&records, BufWriter::with_capacity(BUFFER_SIZE, out)))?;
+        thread::Builder::new().name("weft-access-log".into()).spawn(move || write_all(&records, out))?;
         Ok(Self { queue: Some(queue), dropped })
     }
 
@@ -204,12 +198,12 @@ impl Drop for RecordGuard {
 }
 
 /// Writes until every sender is gone.
-fn write_all(records: &Receiver<AccessRecord>, mut out: BufWriter<Box<dyn Write + Send>>) {
+fn write_all(records: &Receiver<AccessRecord>, mut out: Writer) {
     let mut is_broken = false;
     while let Ok(record) = records.recv() {
-        let mut result = write_one(&mut out, &record);
+        let mut result = out.write(&record);
         while let Ok(record) = records.try_recv() {
-            result = result.and_then(|()| write_one(&mut out, &record));
+            result = result.and_then(|()| out.write(&record));
         }
         let result = result.and_then(|()| out.flush());
         // Said once: a full disk must not fill the log as well.
@@ -218,11 +212,6 @@ fn write_all(records: &Receiver<AccessRecord>, mut out: BufWriter<Box<dyn Write 
         }
         is_broken = result.is_err();
     }
-}
-
-fn write_one(out: &mut impl Write, record: &AccessRecord) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, record)?;
-    out.write_all(b"\n")
 }
 
 fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {

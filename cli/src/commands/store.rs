@@ -18,8 +18,8 @@ pub(super) async fn run(command: StoreCommand) -> anyhow::Result<Answer> {
     match command {
         StoreCommand::Export { data_dir, to } => {
             anyhow::ensure!(
-                data_dir.is_dir(),
-                "there is no directory {}: give that of weft-control-plane",
+                SledStore::is_in(&data_dir),
+                "there is no store in {}: give the --data-dir of weft-control-plane",
                 data_dir.display()
             );
             export(&data_dir, to.as_deref()).await

@@ -54,6 +54,11 @@ pub struct SledStore {
 }
 
 impl SledStore {
+    /// Whether there is a store in `dir`, or what is left of one.
+    pub fn is_in(dir: &Path) -> bool {
+        ["identity", "sled"].iter().any(|part| dir.join(part).exists())
+    }
+
     /// Opens the store in `dir`, or makes one there. Blocks while all keys are read.
     ///
     /// # Errors

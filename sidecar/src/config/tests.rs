@@ -108,6 +108,10 @@ fn a_command_without_a_port_gets_a_free_one_or_the_one_of_its_environment() {
 fn an_instance_without_an_application_is_refused() {
     assert!(faults("--service orders", "").starts_with("app: is missing"));
     assert!(faults("--app 127.0.0.1:80", "").starts_with("app: is about an instance"));
+    let text = faults("--protocol http --check-interval 1s --tag blue", "check_failures: 3\nweight: 2");
+    for field in ["protocol", "check_interval", "check_failures", "tags", "weight"] {
+        assert!(text.contains(&format!("{field}: is about an instance")), "{field} is not in\n{text}");
+    }
     let named = config("--instance edge", "");
     assert_eq!(named.name.unwrap().as_str(), "edge");
     assert_eq!(named.data_dir, PathBuf::from("/state/weft/sidecar/outbound-edge"));

@@ -196,7 +196,16 @@ impl Validator<'_> {
     /// What is about an instance would be ignored without one.
     fn refuse_without_service(&mut self) {
         let settings = &self.settings;
-        let about_one = [("app", settings.app.is_some()), ("check", settings.check.is_some())];
+        let about_one = [
+            ("app", settings.app.is_some()),
+            ("protocol", settings.protocol.is_some()),
+            ("check", settings.check.is_some()),
+            ("check_interval", settings.check_interval.is_some()),
+            ("check_timeout", settings.check_timeout.is_some()),
+            ("check_failures", settings.check_failures.is_some()),
+            ("tags", !settings.tags.is_empty()),
+            ("weight", settings.weight.is_some()),
+        ];
         for (field, _) in about_one.iter().filter(|(_, said)| *said) {
             self.faults.add(field, "is about an instance: name its service as well");
         }
