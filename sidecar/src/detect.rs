@@ -15,7 +15,7 @@ const METHOD_LENGTH_MAX: usize = 24;
 
 /// What the bytes are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Detected {
+pub enum Detected {
     /// Not settled yet.
     NeedMore,
     /// HTTP/1.
@@ -27,7 +27,7 @@ pub(crate) enum Detected {
 }
 
 /// For a listener where only HTTP is spoken: the first bytes are enough, the server answers what is malformed.
-pub(crate) fn detect_http(bytes: &[u8]) -> Detected {
+pub fn detect_http(bytes: &[u8]) -> Detected {
     match h2(bytes) {
         Detected::Opaque => match bytes.first() {
             Some(first) if is_method_byte(*first) => Detected::Http1,
@@ -38,7 +38,7 @@ pub(crate) fn detect_http(bytes: &[u8]) -> Detected {
 }
 
 /// For a port where anything may be spoken: HTTP/1 is only what has a whole request line of it.
-pub(crate) fn detect_any(bytes: &[u8]) -> Detected {
+pub fn detect_any(bytes: &[u8]) -> Detected {
     match h2(bytes) {
         Detected::Opaque => h1(bytes),
         known => known,

@@ -13,7 +13,7 @@ mod body;
 pub mod clock;
 pub mod config;
 pub mod data;
-mod detect;
+pub mod detect;
 pub mod discovery;
 mod exchange;
 mod exec;
