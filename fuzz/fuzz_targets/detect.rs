@@ -10,7 +10,10 @@ fuzz_target!(|bytes: &[u8]| {
         let whole = detect(bytes);
         for length in 0..bytes.len().min(64) {
             let part = detect(&bytes[..length]);
-            assert!(part == Detected::NeedMore || part == whole, "settled after {length} bytes, then changed");
+            assert!(
+                part == Detected::NeedMore || part == whole,
+                "settled after {length} bytes, then changed"
+            );
         }
     }
 });
