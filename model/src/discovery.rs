@@ -29,6 +29,9 @@ pub use version::{Digest, Version};
 pub const PATTERN_SUFFIX: &str = "/*";
 /// Names a stream subscribes to, at most, of each kind.
 pub const NAMES_MAX: usize = 10_000;
+/// Resources of each kind that a stream's client may hold or claim to hold, at most: twice what a registry
+/// takes.
+pub const HELD_MAX: usize = 200_000;
 
 /// A type of resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

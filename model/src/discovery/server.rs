@@ -21,7 +21,7 @@ pub use interest::Refusal;
 use interest::{Change, Interest};
 use subscription::Subscription;
 
-use super::{Digest, Kind, NAMES_MAX, Nack, Request, Response, Snapshot};
+use super::{Digest, HELD_MAX, Kind, NAMES_MAX, Nack, Request, Response, Snapshot};
 
 /// How a client wants to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,12 @@ pub enum ServerError {
     /// Too many names.
     #[error("more than {limit} names of one type are subscribed on one stream")]
     Names {
+        /// The limit.
+        limit: usize,
+    },
+    /// Too many resources.
+    #[error("more than {limit} resources of one type are held on one stream")]
+    Held {
         /// The limit.
         limit: usize,
     },
@@ -90,7 +96,8 @@ impl Server {
     /// Takes a request of the delta variant.
     ///
     /// # Errors
-    /// [`ServerError::Names`] over [`NAMES_MAX`]: the stream is to end.
+    /// [`ServerError::Names`] over [`NAMES_MAX`], [`ServerError::Held`] over [`HELD_MAX`]: the stream is to
+    /// end.
     pub fn on_request(&mut self, request: Request) -> Result<(), ServerError> {
         let subscription = self.subscription_mut(request.kind);
         subscription.answer(&request.response_nonce, request.error);
@@ -98,7 +105,13 @@ impl Server {
             subscription.unsubscribe(name);
         }
         subscription.subscribe(&request.subscribe, &request.initial_versions);
-        if subscription.names() > NAMES_MAX { Err(ServerError::Names { limit: NAMES_MAX }) } else { Ok(()) }
+        if subscription.names() > NAMES_MAX {
+            Err(ServerError::Names { limit: NAMES_MAX })
+        } else if subscription.beliefs() > HELD_MAX {
+            Err(ServerError::Held { limit: HELD_MAX })
+        } else {
+            Ok(())
+        }
     }
 
     /// Takes a request of the state-of-the-world variant. One that answers an older response is ignored, as

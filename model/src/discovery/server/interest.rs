@@ -84,13 +84,10 @@ enum Seen {
 
 impl Interest {
     /// Wants the whole group; what the client holds of it is exactly `brought`.
-    pub(super) fn want_whole(&mut self, brought: &[(Arc<str>, Version)]) {
+    pub(super) fn want_whole<'a>(&mut self, brought: impl Iterator<Item = (&'a Arc<str>, Version)>) {
         self.whole = true;
-        self.beliefs.clear();
         self.refused.clear();
-        for (name, version) in brought {
-            self.beliefs.insert(Arc::clone(name), Belief::Brought(*version));
-        }
+        self.beliefs = brought.map(|(name, version)| (Arc::clone(name), Belief::Brought(version))).collect();
         self.seen = Seen::Nothing;
     }
 
@@ -125,6 +122,11 @@ impl Interest {
 
     pub(super) fn names(&self) -> usize {
         self.exact.len() + usize::from(self.whole)
+    }
+
+    /// How many resources something is believed of.
+    pub(super) fn beliefs(&self) -> usize {
+        self.beliefs.len()
     }
 
     pub(super) const fn is_whole(&self) -> bool {

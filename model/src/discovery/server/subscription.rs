@@ -45,31 +45,38 @@ struct InFlight {
 }
 
 impl Subscription {
-    /// Subscribes, or subscribes anew. `brought` is what the client holds of these names.
+    /// Subscribes, or subscribes anew. `brought` is what the client holds of these names. Takes time in
+    /// proportion to the request, whatever it says how often.
     pub(super) fn subscribe(&mut self, names: &[Arc<str>], brought: &[(Arc<str>, Version)]) {
         if names.is_empty() {
             return;
         }
-        let mut by_group: BTreeMap<&str, Vec<(Arc<str>, Version)>> = BTreeMap::new();
+        let mut by_group: BTreeMap<&str, BTreeMap<&Arc<str>, Version>> = BTreeMap::new();
         for (name, version) in brought {
-            by_group.entry(group_of(name)).or_default().push((Arc::clone(name), *version));
+            by_group.entry(group_of(name)).or_default().insert(name, *version);
         }
-        for name in names {
+        let names: BTreeSet<&Arc<str>> = names.iter().collect();
+        let mut whole = BTreeSet::new();
+        for name in &names {
             let group = group_of(name);
-            let brought = by_group.get(group).map_or(&[][..], Vec::as_slice);
+            let brought = by_group.get(group);
             let interest = self.groups.entry(group.into()).or_default();
             if name.ends_with(PATTERN_SUFFIX) {
-                interest.want_whole(brought);
-            } else {
-                let version = brought.iter().find(|(held, _)| held == name).map(|(_, version)| *version);
-                interest.want(name, version);
-            }
-            let in_flight = self.in_flight.iter_mut().flat_map(|response| &mut response.changes);
-            for change in in_flight.filter(|change| **change.group() == *group) {
-                let renewed = name.ends_with(PATTERN_SUFFIX) || change.name() == name;
-                if renewed && interest.wants(change.name()) {
-                    interest.overlay(change);
+                if whole.insert(group) {
+                    interest
+                        .want_whole(brought.into_iter().flatten().map(|(name, version)| (*name, *version)));
                 }
+            } else {
+                interest.want(name, brought.and_then(|brought| brought.get(name)).copied());
+            }
+        }
+        for change in self.in_flight.iter_mut().flat_map(|response| &mut response.changes) {
+            let renewed = names.contains(change.name()) || whole.contains(&**change.group());
+            if let Some(interest) = self.groups.get_mut(change.group())
+                && renewed
+                && interest.wants(change.name())
+            {
+                interest.overlay(change);
             }
         }
     }
@@ -151,6 +158,11 @@ impl Subscription {
 
     pub(super) fn names(&self) -> usize {
         self.groups.values().map(Interest::names).sum()
+    }
+
+    /// How many resources the client is believed to hold, or was told are not there.
+    pub(super) fn beliefs(&self) -> usize {
+        self.groups.values().map(Interest::beliefs).sum()
     }
 
     pub(super) fn group(&self, group: &str) -> Option<&Interest> {

@@ -270,3 +270,40 @@ fn a_refused_world_is_not_sent_again_until_it_changes() {
     world.set(ORDERS, 1, Some(2));
     assert_eq!(server.poll(&world, false).unwrap().resources[0].bytes[0], 2);
 }
+
+#[test]
+fn a_request_that_repeats_itself_costs_no_more_than_one_that_does_not() {
+    let mut link = linked();
+    link.world.set(ORDERS, 1, Some(1));
+    hear_all(&mut link);
+    assert!(link.server.poll(&link.world, false).is_some(), "there is something in flight");
+    let pattern: Arc<str> = format!("{ORDERS}/*").into();
+    let held = |one: u32| (Arc::from(format!("{ORDERS}/n/{one}")), Version::parse("1"));
+    let hostile = Request {
+        subscribe: vec![pattern; 100_000],
+        initial_versions: (0..100_000).map(held).collect(),
+        ..request(Kind::Endpoint, &[])
+    };
+    let begun = std::time::Instant::now();
+    link.server.on_request(hostile).unwrap();
+    // Each with each would take minutes.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_client_that_claims_to_hold_more_than_there_can_be_is_ended() {
+    let mut link = linked();
+    let mut ended = None;
+    for service in 0..100 {
+        let held = |one: u32| (Arc::from(format!("s{service}.default/n/{one}")), Version::parse("1"));
+        let brings = Request {
+            initial_versions: (0..10_000).map(held).collect(),
+            ..request(Kind::Endpoint, &[&format!("s{service}.default/*")])
+        };
+        ended = link.server.on_request(brings).err();
+        if ended.is_some() {
+            break;
+        }
+    }
+    assert_eq!(ended, Some(ServerError::Held { limit: HELD_MAX }));
+}
