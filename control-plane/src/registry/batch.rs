@@ -37,6 +37,8 @@ pub(super) struct Batch {
     pub(super) refreshed: BTreeSet<InstanceKey>,
     /// Nodes likewise.
     pub(super) refreshed_nodes: BTreeSet<Id>,
+    /// Instances that a sidecar takes over by it.
+    attached: BTreeSet<InstanceKey>,
     /// Removals for having been critical too long.
     pub(super) reaped: Vec<(InstanceKey, Doomed)>,
 }
@@ -102,8 +104,11 @@ impl Backlog {
         while !draft.is_full()
             && let Some((change, answer)) = self.changes.pop_front()
         {
-            match allowed(&change, live, now).and_then(|()| draft.apply(&change)) {
-                Ok(Progress::Done) => batch.answers.push(answer),
+            match batch.allowed(&change, live, now).and_then(|()| draft.apply(&change)) {
+                Ok(Progress::Done) => {
+                    batch.attached.extend(change.attaches().cloned());
+                    batch.answers.push(answer);
+                }
                 Ok(Progress::More) => {
                     self.changes.push_front((change, answer));
                     break;
@@ -126,6 +131,17 @@ impl Batch {
     /// The transaction that writes it.
     pub(super) fn txn(&self) -> Txn {
         Txn { guards: Vec::new(), operations: self.writes.operations().collect() }
+    }
+
+    /// Things may have changed while the change waited: a lease taken over, an instance that recovered.
+    fn allowed(&self, change: &Change, live: &Live, now: Now) -> Result<(), RegistryError> {
+        let stands = match change {
+            Change::Detach { key, .. } | Change::Reap { key, .. } if self.attached.contains(key) => Err(key),
+            Change::Detach { key, cell } if !live.holds(key, cell) => Err(key),
+            Change::Reap { key, doomed } if !live.is_due(key, doomed, now) => Err(key),
+            _ => Ok(()),
+        };
+        stands.map_err(|key| RegistryError::LeaseLost { key: key.clone() })
     }
 
     /// Whether it writes or removes this instance.
@@ -156,16 +172,6 @@ impl Writes {
         });
         instances.chain(nodes)
     }
-}
-
-/// Things may have changed while the change waited: a lease taken over, an instance that recovered.
-fn allowed(change: &Change, live: &Live, now: Now) -> Result<(), RegistryError> {
-    let stands = match change {
-        Change::Detach { key, cell } if !live.holds(key, cell) => Err(key),
-        Change::Reap { key, doomed } if !live.is_due(key, doomed, now) => Err(key),
-        _ => Ok(()),
-    };
-    stands.map_err(|key| RegistryError::LeaseLost { key: key.clone() })
 }
 
 /// A refresh fails only if a record has outgrown its limit, which the registration's own limits prevent.

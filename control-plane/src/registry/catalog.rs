@@ -28,6 +28,9 @@ pub struct Catalog {
     pub removed: BTreeMap<ServiceName, Revision>,
     /// The revision of the last change of any service or node.
     pub changed: Revision,
+    /// Removals up to this revision may have been forgotten: a blocking query on a service that is not there
+    /// must not wait for a change that it has missed.
+    pub forgotten: Revision,
 }
 
 /// One service with all of its instances.
@@ -162,7 +165,7 @@ impl Catalog {
             .get(name)
             .map(|service| service.modified)
             .or_else(|| self.removed.get(name).copied())
-            .unwrap_or(0)
+            .unwrap_or(self.forgotten)
     }
 
     /// One instance by key.

@@ -90,6 +90,16 @@ pub(super) enum Change {
     },
 }
 
+impl Change {
+    /// The instance that a sidecar takes over by it.
+    pub(super) fn attaches(&self) -> Option<&InstanceKey> {
+        match self {
+            Self::Attach { registration, .. } => Some(&registration.key),
+            _ => None,
+        }
+    }
+}
+
 /// Who waits for a change.
 #[derive(Debug)]
 pub(super) enum Answer {

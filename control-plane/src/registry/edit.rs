@@ -8,8 +8,7 @@ use weft_model::name::{Id, InstanceKey, ServiceName};
 use super::{Catalog, Check, Instance, Node, ServiceView};
 use crate::store::Revision;
 
-/// Services that are gone and remembered. A blocking query on an older one sees index 0, as for one that never
-/// was.
+/// Services that are gone and remembered one by one; of the others only the newest revision is.
 pub(super) const REMOVED_MAX: usize = 1_024;
 
 impl Catalog {
@@ -117,8 +116,9 @@ impl Catalog {
         self.removed.insert(service, revision);
         if self.removed.len() > REMOVED_MAX {
             let oldest = self.removed.iter().min_by_key(|(_, revision)| **revision);
-            if let Some(name) = oldest.map(|(name, _)| name.clone()) {
+            if let Some((name, revision)) = oldest.map(|(name, revision)| (name.clone(), *revision)) {
                 self.removed.remove(&name);
+                self.forgotten = self.forgotten.max(revision);
             }
         }
     }

@@ -29,6 +29,7 @@ use super::{
     batch::{Backlog, Batch},
     command::{Answer, Change, Command},
     draft::Draft,
+    lease::LeaseCell,
     live::{Live, Now, Target},
     probes::Probes,
 };
@@ -57,7 +58,7 @@ pub(super) struct Owner {
     /// Reports that are answered once readers see them.
     reports: Vec<Report>,
     /// Changes that are answered once readers see them.
-    done: Vec<(Answer, Revision)>,
+    done: Vec<Done>,
     /// Instances of which at most a check's output differs from what is shown.
     outputs: BTreeSet<InstanceKey>,
     /// Shown but not stored, since the store refused.
@@ -71,6 +72,12 @@ struct Report {
     target: Target,
     node: Id,
     answer: oneshot::Sender<Result<(), RegistryError>>,
+}
+
+/// A change that is stored, and who waits to hear so.
+enum Done {
+    Revision(oneshot::Sender<Result<Revision, RegistryError>>, Revision),
+    Lease(oneshot::Sender<Result<Arc<LeaseCell>, RegistryError>>, Result<Arc<LeaseCell>, RegistryError>),
 }
 
 /// The commit that is under way.
@@ -108,6 +115,9 @@ impl Owner {
         };
         owner.read_nodes(now).await?;
         owner.read_instances(now).await?;
+        // What was removed before is not known any more: who asks after it is answered once.
+        let revision = owner.catalog.revision;
+        (owner.catalog.forgotten, owner.catalog.changed) = (revision, revision);
         owner.show(None);
         let (instances, nodes) = (owner.catalog.instance_count(), owner.catalog.nodes.len());
         info!(instances, nodes, revision = owner.catalog.revision, "registry loaded");
@@ -318,7 +328,18 @@ impl Owner {
             self.catalog.remove_instance(&key, revision);
         }
         self.stats.deregistrations.add(batch.reaped.len());
-        self.done.extend(batch.answers.into_iter().map(|answer| (answer, revision)));
+        for answer in batch.answers {
+            match answer {
+                Answer::Revision(caller) => self.done.push(Done::Revision(caller, revision)),
+                // The lease changes hands here and now, not when the caller hears of it: what the holder
+                // before has asked for meanwhile is not to be done any more.
+                Answer::Lease(key, caller) => {
+                    let cell = self.live.hold(&key, now).ok_or(RegistryError::LeaseLost { key });
+                    self.done.push(Done::Lease(caller, cell));
+                }
+                Answer::Nobody => {}
+            }
+        }
     }
 
     /// Publishes the catalog if it has changed, then answers those who waited to see it.
@@ -336,14 +357,10 @@ impl Owner {
             self.stats.publications.add(1);
             self.shown.send_replace(Arc::new(self.catalog.clone()));
         }
-        for (answer, revision) in std::mem::take(&mut self.done) {
-            match answer {
-                Answer::Revision(caller) => drop(caller.send(Ok(revision))),
-                Answer::Lease(key, caller) => {
-                    let cell = self.live.hold(&key, now).ok_or(RegistryError::LeaseLost { key });
-                    drop(caller.send(cell));
-                }
-                Answer::Nobody => {}
+        for done in std::mem::take(&mut self.done) {
+            match done {
+                Done::Revision(caller, revision) => drop(caller.send(Ok(revision))),
+                Done::Lease(caller, cell) => drop(caller.send(cell)),
             }
         }
         // Of a commit that stalls, health has been shown ahead.

@@ -168,3 +168,29 @@ async fn maintenance_outlives_an_attach_and_wins_over_passing() {
     bench.registry.maintenance(node("n1"), "a", None).await.expect("is taken");
     assert_eq!(bench.instance(A).expect("there").health, Health::Passing);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_sidecar_that_stops_does_not_take_its_successor_with_it() {
+    let bench = Bench::new().await;
+    let first = attach(&bench, 1).await;
+    // Both wait for one commit, the successor before the farewell.
+    let (second, farewell) = tokio::join!(
+        bench.registry.attach(attached(A), 2, Health::Passing, String::new()),
+        first.deregister()
+    );
+    assert!(matches!(farewell, Err(RegistryError::LeaseLost { .. })), "{farewell:?}");
+    assert!(second.expect("attaches").renew());
+    assert_eq!(bench.instance(A).expect("there").incarnation, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_after_a_service_that_went_before_a_restart_does_not_wait_for_it_to_go_again() {
+    let bench = Bench::new().await;
+    let lease = attach(&bench, 1).await;
+    let service = super::support::key(A).service;
+    let seen = bench.registry.catalog().service_index(&service);
+    lease.deregister().await.expect("goes");
+    let bench = bench.restart().await;
+    let catalog = bench.registry.catalog();
+    assert!(catalog.service_index(&service) > seen && catalog.changed > seen);
+}
