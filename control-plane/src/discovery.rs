@@ -15,6 +15,7 @@ mod builder;
 mod convert;
 mod sidecars;
 mod snapshot;
+mod stats;
 mod wire;
 
 use std::{
@@ -34,6 +35,7 @@ use crate::registry::{Catalog, Registry};
 
 pub use sidecars::Sidecars;
 pub use snapshot::ResourceSnapshot;
+pub use stats::DiscoveryStats;
 
 /// Removals of what a sidecar brought along are held back so long after a start, as leases are: what is
 /// missing may be about to register again.

@@ -34,7 +34,12 @@ use std::{sync::Arc, time::SystemTime};
 use axum::Router;
 use tokio_util::sync::CancellationToken;
 
-use self::{metrics::Metrics, sidecars::SidecarSource};
+use self::{
+    error::ApiError,
+    limits::BLOCKING_PERCENT_MAX,
+    metrics::{Held, Metrics},
+    sidecars::SidecarSource,
+};
 use crate::{registry::Registry, store::Store};
 
 /// What the handlers work on.
@@ -47,6 +52,8 @@ pub struct Api {
     pub sidecars: Arc<dyn SidecarSource>,
     /// What is counted.
     pub metrics: Metrics,
+    /// Connections at one time, at most; blocking queries have their share of them.
+    pub connections_max: usize,
     /// Everything that `/metrics` shows.
     pub exposition: Arc<prometheus_client::registry::Registry>,
     /// `ip:port` that the API is reached at, for `/v1/status` and `/v1/agent/self`.
@@ -57,6 +64,17 @@ pub struct Api {
     pub started: SystemTime,
     /// Cancelled when the control plane stops: blocking queries answer at once.
     pub stopping: CancellationToken,
+}
+
+impl Api {
+    /// A blocking query waits as long as the value is held.
+    ///
+    /// # Errors
+    /// 429 when too many wait already: connections must be left for those who write.
+    fn begin_blocking(&self) -> Result<Held, ApiError> {
+        let limit = (self.connections_max * BLOCKING_PERCENT_MAX / 100).max(1);
+        self.metrics.blocking_query(limit).ok_or(ApiError::TooManyBlocking { limit })
+    }
 }
 
 /// The whole API as one service.

@@ -31,6 +31,7 @@ use crate::{
     config::Config,
     discovery::{self, Discovery, Sidecars},
     http::{self, Api, limits::STOP_TIME_MAX, metrics::Metrics},
+    metrics,
     registry::{Registry, RegistryOptions},
     store::{KEY_PREFIX, Operation, Store, Txn, sled::SledStore},
 };
@@ -78,17 +79,21 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let options = RegistryOptions { stop: CancellationToken::new(), ..RegistryOptions::default() };
     let stop_registry = options.stop.clone();
     let shared: Arc<dyn Store> = Arc::clone(&store) as _;
-    let (registry, registry_task) = Registry::start(Arc::clone(&shared), options).await?;
+    let (registry, mut registry_task) = Registry::start(Arc::clone(&shared), options).await?;
     let own_ports = listeners.ports;
     let serving = serve(&config, listeners, registry, &shared, &stopping, started).await?;
     ports::write(&config.data_dir, &own_ports)?;
     let OwnPorts { http, grpc } = own_ports;
     tracing::info!(%http, %grpc, data_dir = %config.data_dir.display(), "the control plane is ready");
     loop {
-        let signal = signals.next().await;
-        if signal.stops() {
-            tracing::info!(signal = signal.as_str(), "stopping");
-            break;
+        tokio::select! {
+            // A registry that has ended tells nobody who is alive: better no control plane than such a one.
+            biased;
+            _ended = &mut registry_task => anyhow::bail!("the registry has ended: this is a bug, start it again"),
+            signal = signals.next() => if signal.stops() {
+                tracing::info!(signal = signal.as_str(), "stopping");
+                break;
+            },
         }
     }
     stopping.cancel();
@@ -143,7 +148,8 @@ async fn serve(
         TcpListenerStream::new(listeners.grpc),
         stopping.clone().cancelled_owned(),
     );
-    let api = api(registry, Arc::clone(store), sidecars, listeners.ports.http, stopping.clone());
+    let stands_on = (registry, Arc::clone(store), sidecars);
+    let api = api(config, stands_on, listeners.ports.http, stopping.clone());
     let metrics = api.metrics.clone();
     let router = http::router(Arc::new(api));
     let http = http::serve::serve(listeners.http, router, config.http_connections, metrics, stopping.clone());
@@ -151,21 +157,22 @@ async fn serve(
 }
 
 fn api(
-    registry: Registry,
-    store: Arc<dyn Store>,
-    sidecars: Sidecars,
+    config: &Config,
+    (registry, store, sidecars): (Registry, Arc<dyn Store>, Sidecars),
     address: SocketAddr,
     stopping: CancellationToken,
 ) -> Api {
     let mut exposition = prometheus_client::registry::Registry::default();
     weft_runtime::metrics::register(&mut exposition, "weft-control-plane", env!("CARGO_PKG_VERSION"));
     let metrics = Metrics::register(&mut exposition);
+    metrics::register(&mut exposition, registry.clone(), sidecars.clone());
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     Api {
         registry,
         store,
         sidecars: Arc::new(sidecars),
         metrics,
+        connections_max: config.http_connections,
         exposition: Arc::new(exposition),
         address: address.to_string(),
         host: host.unwrap_or_else(|| "localhost".into()),

@@ -90,6 +90,7 @@ impl proto::aggregated_discovery_service_server::AggregatedDiscoveryService for 
             drain: self.drain.clone(),
             _permit: permit,
         };
+        self.sidecars.stats().streams_opened.add(1);
         tokio::spawn(stream.run());
         Ok(Response::new(ReceiverStream::new(outgoing)))
     }
@@ -97,7 +98,10 @@ impl proto::aggregated_discovery_service_server::AggregatedDiscoveryService for 
 
 impl Stream {
     async fn run(mut self) {
-        let Err(status) = self.serve().await else { return };
+        let served = self.serve().await;
+        self.sidecars.stats().streams_ended.add(1);
+        let Err(status) = served else { return };
+        self.sidecars.stats().streams_refused.add(1);
         tracing::warn!(sidecar = self.name(), %status, "discovery stream refused");
         // A client that does not read has no use for the reason.
         drop(self.responses.try_send(Err(status)));
@@ -137,7 +141,9 @@ impl Stream {
             return Ok(());
         };
         if let Some(error) = &request.error_detail {
-            tracing::warn!(sidecar = self.name(), error = error.message, "sidecar refuses resources");
+            self.sidecars.stats().nacks.add(1);
+            let error = wire::clip(&error.message);
+            tracing::warn!(sidecar = self.name(), error, "sidecar refuses resources");
         }
         let request =
             wire::request(kind, request).map_err(|error| Status::invalid_argument(error.to_string()))?;
@@ -149,6 +155,10 @@ impl Stream {
         let snapshot = Arc::clone(&self.snapshots.borrow_and_update());
         loop {
             let Some(response) = self.machine.lock().poll(&*snapshot, holding) else { return Ok(()) };
+            let stats = self.sidecars.stats();
+            stats.responses_sent.add(1);
+            stats.resources_sent.add(response.resources.len());
+            stats.removals_sent.add(response.removed.len());
             self.responses
                 .try_send(Ok(wire::response(response)))
                 .map_err(|_| Status::cancelled("the client is gone"))?;

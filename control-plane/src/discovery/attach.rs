@@ -118,6 +118,7 @@ impl Session {
         let _ = match end {
             End::Refused(reason) => {
                 tracing::warn!(reason, "sidecar refused");
+                self.sidecars.stats().attaches_refused.add(1);
                 self.reply(Reply::Refused(proto::Refused { reason }))
             }
             End::Failed(status) => {
@@ -129,7 +130,12 @@ impl Session {
     }
 
     async fn hello(&mut self) -> Result<Attached, End> {
-        let first = tokio::time::timeout(HELLO_TIMEOUT, self.said.message()).await;
+        let first = tokio::select! {
+            // The end first: nobody who has not said who it is holds up a stop.
+            biased;
+            () = self.drain.draining() => return Err(End::Silent),
+            first = tokio::time::timeout(HELLO_TIMEOUT, self.said.message()) => first,
+        };
         let Ok(Ok(Some(proto::AttachRequest { message: Some(Said::Hello(hello)) }))) = first else {
             return Err(End::Failed(Status::invalid_argument("the first message is to be a Hello")));
         };
@@ -214,6 +220,7 @@ impl Session {
         }
         let services = self.sidecars.compare(&attached.name, heartbeat);
         if !services.is_empty() {
+            self.sidecars.stats().resyncs.add(services.len());
             tracing::warn!(
                 sidecar = attached.name,
                 ?services,

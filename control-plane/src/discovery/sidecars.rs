@@ -8,24 +8,29 @@ use tokio_util::sync::CancellationToken;
 use weft_model::discovery::{Digest, Kind, Server, SubscriptionView};
 use weft_proto::weft::v1 as proto;
 
+use super::stats::DiscoveryStats;
 use crate::http::sidecars::{Nack, Sidecar, SidecarSource, Subscription};
 
 /// Bytes of a sidecar's name, at most: a node, a slash, an id.
 pub(super) const NAME_BYTES_MAX: usize = 2 * weft_model::name::ID_LENGTH_MAX + 1;
 
+/// Digests of one heartbeat that are compared, at most; a sidecar of ours sends 256.
+const DIGESTS_MAX: usize = 1_000;
+
 /// All sidecars. Clones are cheap.
 #[derive(Debug, Clone, Default)]
 pub struct Sidecars {
     entries: Arc<Mutex<BTreeMap<String, Entry>>>,
+    stats: Arc<DiscoveryStats>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Entry {
     attached: Option<Attached>,
     stream: Option<Arc<Mutex<Server>>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Attached {
     said: Introduced,
     since: SystemTime,
@@ -77,9 +82,9 @@ pub(super) struct StreamGuard {
 }
 
 impl Sidecars {
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.entries.lock().len()
+    /// What the streams have counted.
+    pub fn stats(&self) -> &DiscoveryStats {
+        &self.stats
     }
 
     pub(super) fn attach(&self, name: &str, said: Introduced) -> Result<AttachGuard, Held> {
@@ -121,7 +126,8 @@ impl Sidecars {
         let differs = |held: &&proto::ServiceDigest| {
             machine.digest(&held.service).is_some_and(|believed| believed != Digest::from_bits(held.xor))
         };
-        heartbeat.digests.iter().filter(differs).map(|held| held.service.clone()).collect()
+        let digests = heartbeat.digests.iter().take(DIGESTS_MAX);
+        digests.filter(differs).map(|held| held.service.clone()).collect()
     }
 
     fn release(&self, name: &str, of: impl FnOnce(&mut Entry)) {
@@ -135,9 +141,14 @@ impl Sidecars {
 }
 
 impl SidecarSource for Sidecars {
+    fn count(&self) -> usize {
+        self.entries.lock().values().filter(|entry| entry.attached.is_some()).count()
+    }
+
     fn sidecars(&self) -> Vec<Sidecar> {
-        let entries = self.entries.lock();
-        entries.values().filter_map(Entry::view).collect()
+        // The machines are looked at without the list's lock: one that is busy holds up no heartbeat.
+        let entries: Vec<Entry> = self.entries.lock().values().cloned().collect();
+        entries.iter().filter_map(Entry::view).collect()
     }
 }
 

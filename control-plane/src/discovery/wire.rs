@@ -8,6 +8,8 @@ use weft_proto::{ENDPOINT_TYPE_URL, REFUSALS_TYPE_URL, SERVICE_TYPE_URL, discove
 
 /// Bytes of a resource's name, at most.
 const NAME_BYTES_MAX: usize = 1_024;
+/// Bytes of a sidecar's words about a refusal that are kept, at most.
+const REASON_BYTES_MAX: usize = 512;
 
 /// The request cannot be taken; the stream ends with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,7 +42,7 @@ pub(super) fn request(kind: Kind, request: proto::DeltaDiscoveryRequest) -> Resu
             .map(|(held, version)| Ok((name(held)?, Version::parse(&version))))
             .collect::<Result<_, _>>()?,
         response_nonce: request.response_nonce.into(),
-        error: request.error_detail.map(nack),
+        error: request.error_detail.as_ref().map(nack),
     })
 }
 
@@ -64,14 +66,19 @@ pub(super) fn response(response: Response) -> proto::DeltaDiscoveryResponse {
 }
 
 /// A client that names what it refuses refuses only that.
-fn nack(status: proto::Status) -> Nack {
+fn nack(status: &proto::Status) -> Nack {
     let details = status.details.iter().find(|detail| detail.type_url == REFUSALS_TYPE_URL);
     match details.and_then(|detail| weft::v1::Refusals::decode(detail.value.as_slice()).ok()) {
         Some(refusals) => Nack::Resources(
-            refusals.resources.into_iter().map(|one| (one.name.into(), one.reason.into())).collect(),
+            refusals.resources.into_iter().map(|one| (one.name.into(), clip(&one.reason).into())).collect(),
         ),
-        None => Nack::Response(status.message.into()),
+        None => Nack::Response(clip(&status.message).into()),
     }
+}
+
+/// At most [`REASON_BYTES_MAX`] of a text that people read.
+pub(super) fn clip(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(REASON_BYTES_MAX)).unwrap_or_default()
 }
 
 fn names(names: Vec<String>) -> Result<Vec<Arc<str>>, WireError> {

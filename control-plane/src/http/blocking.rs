@@ -25,7 +25,7 @@ use crate::{registry::Catalog, store::Revision};
 /// the answer.
 ///
 /// # Errors
-/// 400 when `index` or `wait` cannot be read.
+/// 400 when `index` or `wait` cannot be read, 429 when too many wait already.
 pub(crate) async fn read<T: Serialize>(
     api: &Api,
     ask: &Ask,
@@ -37,8 +37,9 @@ pub(crate) async fn read<T: Serialize>(
     let mut catalog = catalogs.borrow_and_update().clone();
     if let Some(blocking) = blocking
         && blocking.index <= catalog.revision.max(1)
+        && changed(&catalog) <= blocking.index
     {
-        let _waiting = api.metrics.blocking_query();
+        let _waiting = api.begin_blocking()?;
         wait(&mut catalog, &mut catalogs, blocking, &api.stopping, changed).await;
     }
     Ok(Reply::at(catalog.revision, view(&catalog)))

@@ -48,6 +48,14 @@ pub(crate) enum ApiError {
     /// The registry or the store refuses for now (503).
     #[error("{0}")]
     Unavailable(String),
+    /// Too many wait already (429, which Consul answers to too much).
+    #[error(
+        "too many blocking queries wait already (at most {limit}): ask without index, or start the control plane with more --http-connections"
+    )]
+    TooManyBlocking {
+        /// So many may wait.
+        limit: usize,
+    },
     /// A view of Weft's own has nothing by that name (404, as JSON).
     #[error("{0}")]
     NoView(String),
@@ -67,6 +75,7 @@ impl ApiError {
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Datacenter | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyBlocking { .. } => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 }

@@ -11,6 +11,9 @@ pub const JSON_BODY_BYTES_MAX: usize = 1 << 20;
 pub const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Connections at one time; one more is answered with 503 and closed.
 pub const CONNECTIONS_MAX_DEFAULT: usize = 1_024;
+/// Of the connections, those whose blocking queries may wait at one time, in percent: the rest is for those
+/// who write. One more query is answered with 429.
+pub const BLOCKING_PERCENT_MAX: usize = 75;
 /// From an open connection to a whole request head.
 pub const HEAD_READ_TIME_MAX: Duration = Duration::from_secs(30);
 /// A request that does not block, from its head to its answer.

@@ -17,6 +17,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     seconds: Histogram,
     blocking: Gauge,
+    blocking_refused: Counter,
     panics: Counter,
     connections: Gauge,
     connections_refused: Counter,
@@ -47,6 +48,7 @@ impl Metrics {
             requests: Family::default(),
             seconds: Histogram::new(SECONDS_BUCKETS),
             blocking: Gauge::default(),
+            blocking_refused: Counter::default(),
             panics: Counter::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
@@ -62,6 +64,11 @@ impl Metrics {
             metrics.seconds.clone(),
         );
         http.register("blocking_queries", "Blocking queries that wait now", metrics.blocking.clone());
+        http.register(
+            "blocking_queries_refused",
+            "Blocking queries over their limit, answered with 429",
+            metrics.blocking_refused.clone(),
+        );
         http.register("panics", "Handlers that panicked: a bug", metrics.panics.clone());
         http.register("connections", "Open connections", metrics.connections.clone());
         http.register(
@@ -85,9 +92,15 @@ impl Metrics {
         }
     }
 
-    /// A blocking query waits as long as the value is held.
-    pub(crate) fn blocking_query(&self) -> Held {
-        Held::new(&self.blocking)
+    /// A blocking query waits as long as the value is held. `None`: `limit` of them wait already.
+    pub(crate) fn blocking_query(&self, limit: usize) -> Option<Held> {
+        let held = Held::new(&self.blocking);
+        // Counted first, so that of two that come at once not both are the last.
+        if self.blocking.get() > clamped(limit as u64) {
+            self.blocking_refused.inc();
+            return None;
+        }
+        Some(held)
     }
 
     /// A connection is open as long as the value is held.

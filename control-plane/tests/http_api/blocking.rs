@@ -124,3 +124,41 @@ async fn a_read_of_a_key_wakes_for_this_key_alone_and_of_a_tree_for_all_below() 
     server.put("/v1/kv/a/b", "3").await;
     assert_eq!(timeout(SOON, one).await.unwrap().unwrap().json()[0]["Value"], "Mw==");
 }
+
+#[tokio::test]
+async fn queries_that_wait_leave_connections_for_those_who_write() {
+    let server = Arc::new(Server::with_connections(8).await);
+    server.must_put("/v1/kv/k", json!(1)).await;
+    server.must_put("/v1/agent/service/register", json!({"Name": "web"})).await;
+    let index = server.get("/v1/catalog/services").await.index();
+    let mut waits = Vec::new();
+    for path in ["/v1/kv/k?wait=60s", "/v1/catalog/services?wait=60s", "/v1/health/service/none?wait=60s"] {
+        for _ in 0..2 {
+            waits.push(waiting(&server, &format!("{path}&index={index}")).await);
+        }
+    }
+    for path in ["/v1/kv/k", "/v1/catalog/services"] {
+        let over = server.get(&format!("{path}?wait=60s&index={index}")).await;
+        assert_eq!(over.status, 429, "{}", over.text());
+        assert!(over.text().contains("--http-connections"), "{}", over.text());
+        assert_eq!(server.get(path).await.status, 200, "what does not wait is answered");
+    }
+    server.must_put("/v1/kv/other", json!(1)).await;
+    let metrics = server.get("/metrics").await.text();
+    assert!(metrics.contains("weft_http_blocking_queries_refused_total 2"), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_caller_that_hangs_up_waits_no_longer() {
+    let server = registered().await;
+    let index = server.get("/v1/catalog/services").await.index();
+    for path in ["/v1/catalog/services", "/v1/kv/k"] {
+        let asked = waiting(&server, &format!("{path}?wait=600s&index={index}")).await;
+        asked.abort();
+        let deadline = Instant::now() + SOON;
+        while blocked(&server).await > 0 {
+            assert!(Instant::now() < deadline, "{path}: it waits for nobody");
+            tokio::task::yield_now().await;
+        }
+    }
+}

@@ -54,6 +54,7 @@ impl Server {
             store,
             sidecars: Arc::new(Sidecars::default()),
             metrics: metrics.clone(),
+            connections_max,
             exposition: Arc::new(exposition),
             address: address.to_string(),
             host: "test-host".into(),

@@ -46,7 +46,7 @@ pub(crate) async fn read(
         Mode::One
     };
     if let Some(blocking) = ask.blocking()? {
-        wait(&api, &key, mode, blocking).await;
+        wait(&api, &key, mode, blocking).await?;
     }
     let (revision, entries) = entries(&api, &key, mode).await?;
     let mut response = if entries.is_empty() {
@@ -116,12 +116,12 @@ fn grouped(prefix: &StoreKey, entries: &[Versioned], separator: &str) -> Vec<Str
 
 /// Until something under the key changed beyond the index. A revision that is no longer in the history may
 /// hide a change, so it ends the wait: the caller reads, at worst, what it knows.
-async fn wait(api: &Api, key: &StoreKey, mode: Mode, blocking: Blocking) {
+async fn wait(api: &Api, key: &StoreKey, mode: Mode, blocking: Blocking) -> Result<(), ApiError> {
     if blocking.index > api.store.revision().max(1) {
-        return;
+        return Ok(());
     }
-    let Ok(mut watch) = api.store.watch(&key.text, blocking.index + 1) else { return };
-    let _waiting = api.metrics.blocking_query();
+    let _waiting = api.begin_blocking()?;
+    let Ok(mut watch) = api.store.watch(&key.text, blocking.index + 1) else { return Ok(()) };
     let changed = async {
         while let Ok(event) = watch.next().await {
             if mode != Mode::One || event.changes.iter().any(|change| *change.key == *key.text) {
@@ -136,6 +136,7 @@ async fn wait(api: &Api, key: &StoreKey, mode: Mode, blocking: Blocking) {
         () = api.stopping.cancelled() => {}
         () = time::sleep(blocking.wait) => {}
     }
+    Ok(())
 }
 
 #[cfg(test)]
