@@ -166,6 +166,15 @@ pub fn start(config: &SidecarConfig, inputs: Inputs) -> Result<DiscoveryHandle, 
     Ok(DiscoveryHandle { status, commands, leave: Arc::new(leave), left })
 }
 
+impl Status {
+    /// A stream is well again: its own trouble, which begins with `stream`, is over; the other's is not.
+    fn over(&mut self, stream: &str) {
+        if self.trouble.starts_with(stream) {
+            self.trouble = "".into();
+        }
+    }
+}
+
 impl DiscoveryHandle {
     /// Now.
     pub fn status(&self) -> Status {

@@ -157,7 +157,10 @@ impl Agent {
                 tracing::info!("discovery stream opened");
                 self.requests = Some(requests);
                 self.client.on_connected();
-                self.status.send_modify(|status| (status.connected, status.trouble) = (true, "".into()));
+                self.status.send_modify(|status| {
+                    status.connected = true;
+                    status.over("discovery: ");
+                });
             }
             Event::Response(response) => {
                 let Some(response) = wire::response(response) else { return };

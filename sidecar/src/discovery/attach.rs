@@ -114,7 +114,10 @@ impl Attach {
             control_plane = welcome.control_plane_version,
             "attached to the control plane"
         );
-        self.status.send_modify(|status| status.attached = true);
+        self.status.send_modify(|status| {
+            status.attached = true;
+            status.over("attach: ");
+        });
         // The agent ends with the drain, and this task too.
         let _ = self.commands.send(Command::Store(welcome.store_id.into())).await;
     }
