@@ -72,6 +72,11 @@ impl ControlPlane {
         self.process.kill()
     }
 
+    /// The process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
     /// Starts it again, where it was.
     ///
     /// # Errors
@@ -165,6 +170,11 @@ impl Sidecar {
     /// The process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
+    }
+
+    /// What it has printed.
+    pub fn output(&self) -> String {
+        self.process.output()
     }
 
     /// The local port of an upstream.
