@@ -1,6 +1,13 @@
 //! Discovery and `Attach` over real gRPC connections, spoken by hand: what a sidecar of ours would not say, and
 //! what the two streams owe to each other.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that fails here says so, which is its job"
+)]
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
