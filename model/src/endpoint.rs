@@ -42,6 +42,18 @@ impl Protocol {
             Self::Amqp => "amqp",
         }
     }
+
+    /// What an application beside a sidecar may be said to speak: the name amqp is taken, and nothing carries it
+    /// before there is messaging.
+    ///
+    /// # Errors
+    /// For amqp, with what to give instead.
+    pub fn of_application(self) -> Result<Self, String> {
+        match self {
+            Self::Amqp => Err("`amqp` comes with messaging, which is not there yet: give tcp".into()),
+            other => Ok(other),
+        }
+    }
 }
 
 impl FromStr for Protocol {

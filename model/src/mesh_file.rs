@@ -274,7 +274,8 @@ impl RawService {
         let label = faults.keep(&at, name.parse::<Label>().map_err(|error| error.to_string()));
         let command = faults.keep(&format!("{at}.command"), command(self.command));
         let replicas = faults.keep(&format!("{at}.replicas"), replicas(self.replicas));
-        let protocol = faults.keep(&format!("{at}.protocol"), parse_or_default(self.protocol.as_deref()));
+        let protocol = parse_or_default(self.protocol.as_deref()).and_then(Protocol::of_application);
+        let protocol = faults.keep(&format!("{at}.protocol"), protocol);
         let check = faults.keep(&format!("{at}.check"), check(self.check));
         let env = faults.keep(&format!("{at}.env"), env(self.env));
         let many = replicas.is_some_and(|count| count > 1);

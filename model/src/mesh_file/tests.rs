@@ -102,3 +102,9 @@ fn restart_policies_look_at_the_exit() {
     assert!(!Restart::OnFailure.applies(true) && Restart::OnFailure.applies(false));
     assert!(!Restart::Never.applies(false));
 }
+
+#[test]
+fn a_protocol_that_nothing_carries_yet_is_refused() {
+    let errors = parse("{name: m, services: {a: {command: [x], protocol: amqp}}}").unwrap_err();
+    assert!(errors[0].starts_with("services.a.protocol: `amqp` comes with messaging"), "{errors:?}");
+}

@@ -1,8 +1,9 @@
 //! `/config_dump`: what this sidecar was told, and what it knows. There are no secrets in either yet.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use serde_json::{Value, json};
+use weft_model::policy::Policy;
 
 use crate::{
     config::{AccessLog, Egress, InstanceConfig, SidecarConfig},
@@ -39,9 +40,32 @@ pub fn config(config: &SidecarConfig) -> Value {
             AccessLog::Stdout => "stdout".into(),
             AccessLog::File(path) => path.display().to_string(),
         },
-        "policy": format!("{:?}", config.policy),
+        "policy": policy(&config.policy),
         "command": config.command,
         "drain_timeout": humantime::format_duration(config.drain_timeout).to_string(),
+    })
+}
+
+/// In the words of the file.
+fn policy(policy: &Policy) -> Value {
+    let (timeouts, retry, outlier) = (&policy.timeouts, &policy.retry, &policy.outlier);
+    let time = |time| humantime::format_duration(time).to_string();
+    let or_never = |limit: Option<Duration>| limit.map_or_else(|| "never".to_owned(), time);
+    json!({
+        "timeout": or_never(timeouts.total),
+        "per_try_timeout": or_never(timeouts.per_try),
+        "connect_timeout": time(timeouts.connect),
+        "retries": retry.retries_max,
+        "retry_budget_percent": retry.budget.percent,
+        "retry_floor_per_second": retry.budget.floor_per_second,
+        "retry_body_bytes_max": retry.body_max,
+        "balance": policy.balance,
+        "ejection": {
+            "failures": outlier.consecutive,
+            "time": time(outlier.base),
+            "time_max": time(outlier.max),
+            "percent_max": outlier.percent_max,
+        },
     })
 }
 
@@ -97,4 +121,16 @@ fn endpoint(known: &TableEndpoint) -> Value {
             "ejections": cell.ejections.load(Ordering::Relaxed),
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_is_shown_in_the_words_of_the_file() {
+        let shown = policy(&Policy::default());
+        assert_eq!((&shown["timeout"], &shown["per_try_timeout"]), (&json!("30s"), &json!("never")));
+        assert_eq!((&shown["balance"], &shown["ejection"]["failures"]), (&json!("p2c-peak-ewma"), &json!(5)));
+    }
 }

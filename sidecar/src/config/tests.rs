@@ -77,6 +77,8 @@ fn every_fault_is_named_at_once() {
             "{field} is not in\n{text}"
         );
     }
+    let text = faults("--service a --app 127.0.0.1:1 --protocol amqp", "");
+    assert!(text.starts_with("protocol: `amqp` comes with messaging"), "{text}");
     let text = faults("--service Orders! --app here --protocol smtp --weight 0 --upstream x", "");
     for field in ["service", "app", "upstream"] {
         assert!(

@@ -223,7 +223,8 @@ impl Validator<'_> {
 
     fn protocol(&mut self) -> Option<Protocol> {
         let text = self.settings.protocol.as_deref().unwrap_or(Protocol::Auto.as_str());
-        self.faults.keep("protocol", text.parse())
+        let protocol = text.parse::<Protocol>().map_err(|error| error.to_string());
+        self.faults.keep("protocol", protocol.and_then(Protocol::of_application))
     }
 
     fn check(&mut self, app: SocketAddr) -> Option<CheckSpec> {
