@@ -141,7 +141,8 @@ pub fn start(config: &SidecarConfig, inputs: Inputs) -> Result<DiscoveryHandle, 
     let (status_sender, status) = watch::channel(Status::default());
     let (commands, commanded) = mpsc::channel(COMMANDS_WAITING_MAX);
     let (leave, leaving) = watch::channel(false);
-    let (left_sender, left) = watch::channel(false);
+    // Without an instance there is nothing that has to leave.
+    let (left_sender, left) = watch::channel(config.instance.is_none());
     let channel = channel(&inputs.control_plane)?;
     let identity = attach::Identity::new(config, inputs.advertise, inputs.admin);
     let status_sender = Arc::new(status_sender);

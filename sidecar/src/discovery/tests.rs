@@ -177,8 +177,19 @@ async fn a_sidecar_attaches_reports_and_deregisters_its_instance() {
 #[tokio::test]
 async fn deregistering_without_a_control_plane_holds_nothing_up_for_long() {
     let data = tempfile::tempdir().unwrap();
-    let bench = Bench::start("http://127.0.0.1:1".into(), data.path(), &[]);
+    let flags = ["--service", "orders", "--app", "127.0.0.1:8080"];
+    let bench = Bench::start("http://127.0.0.1:1".into(), data.path(), &flags);
     tokio::time::timeout(PATIENCE, bench.handle.deregister()).await.unwrap();
+}
+
+#[tokio::test]
+async fn without_an_instance_there_is_nothing_to_wait_for() {
+    use futures_util::FutureExt;
+
+    let (data, fake) = (tempfile::tempdir().unwrap(), Fake::start().await);
+    let bench = Bench::start(fake.url(), data.path(), &[]);
+    bench.until("attached", |bench| bench.handle.status().attached).await;
+    assert!(bench.handle.deregister().now_or_never().is_some());
 }
 
 #[tokio::test]
