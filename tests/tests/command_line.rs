@@ -126,10 +126,46 @@ async fn alone_a_sidecar_calls_the_services_of_its_file_and_registered_egress_no
     Ok(())
 }
 
+#[tokio::test]
+async fn the_guide_names_every_metric_and_field_of_a_record_that_a_sidecar_gives() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let control = ControlPlane::start(dir.path()).await?;
+    let (file, log) = (dir.path().join("sidecar.yaml"), dir.path().join("access.log"));
+    let port = control.http.port();
+    let services = format!("{{registry: [{{address: 127.0.0.1, port: {port}}}]}}");
+    fs::write(&file, format!("services: {services}\naccess_log: {}\n", log.display()))?;
+    let config = file.to_str().context("a path")?;
+    let sidecar = Sidecar::start(dir.path(), "sidecar", &["--config", config]).await?;
+    get(sidecar.outbound, "registry", "/v1/status/leader").await?;
+    get(sidecar.outbound, "nobody", "/").await?;
+    let metrics = get(sidecar.admin, "localhost", "/metrics").await?.text();
+    let kinds = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE weft_")?.split_once(' '));
+    let records = eventually("two records are written", END_TIMEOUT, async || {
+        let text = fs::read_to_string(&log)?;
+        ensure!(text.lines().count() == 2, "{text}");
+        Ok(text)
+    })
+    .await?;
+    let mut wanted: BTreeSet<String> = kinds
+        .map(|(name, kind)| {
+            let total = if kind == "counter" && !name.ends_with("_total") { "_total" } else { "" };
+            format!("`weft_{name}{total}`")
+        })
+        .collect();
+    ensure!(wanted.len() >= 14, "{metrics}");
+    for record in records.lines() {
+        let record: serde_json::Map<_, _> = serde_json::from_str(record)?;
+        wanted.extend(record.keys().map(|field| format!("`{field}`")));
+    }
+    let guide = guide()?;
+    let missing: Vec<_> = wanted.iter().filter(|name| !guide.contains(name.as_str())).collect();
+    ensure!(missing.is_empty(), "docs/guide.md does not name {missing:?}");
+    Ok(())
+}
+
 #[test]
 fn the_guide_names_every_flag_and_variable_of_the_daemons_and_no_other() -> anyhow::Result<()> {
-    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guide.md");
-    let guide = fs::read_to_string(guide)?;
+    let guide = guide()?;
     let section = |from: &str, to: &str| -> anyhow::Result<String> {
         let (_, rest) = guide.split_once(from).with_context(|| format!("no {from}"))?;
         Ok(rest.split_once(to).with_context(|| format!("no {to}"))?.0.to_owned())
@@ -145,6 +181,11 @@ fn the_guide_names_every_flag_and_variable_of_the_daemons_and_no_other() -> anyh
         ensure!(said == wanted, "{program}: only in the guide or only in --help: {:?}", &said ^ &wanted);
     }
     Ok(())
+}
+
+fn guide() -> anyhow::Result<String> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guide.md");
+    fs::read_to_string(&file).with_context(|| format!("{} is not there", file.display()))
 }
 
 /// The rows of the tables.
