@@ -24,17 +24,41 @@ pub(crate) enum BodyError {
     Superseded,
 }
 
-/// Bytes of a request body that came from the caller so far; shared by its attempts.
+/// How much of a request body came from the caller so far; shared by its attempts.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Meter(Rc<Cell<u64>>);
+pub(crate) struct Meter(Rc<Progress>);
+
+#[derive(Debug, Default)]
+struct Progress {
+    bytes: Cell<u64>,
+    is_whole: Cell<bool>,
+}
 
 impl Meter {
     pub(crate) fn add(&self, bytes: usize) {
-        self.0.set(self.0.get().saturating_add(bytes as u64));
+        self.0.bytes.set(self.0.bytes.get().saturating_add(bytes as u64));
     }
 
     pub(crate) fn get(&self) -> u64 {
-        self.0.get()
+        self.0.bytes.get()
+    }
+
+    /// Looks whether `body` has come to its end.
+    pub(crate) fn check_end(&self, body: &Incoming) {
+        if body.is_end_stream() {
+            self.end();
+        }
+    }
+
+    /// All of it came.
+    pub(crate) fn end(&self) {
+        self.0.is_whole.set(true);
+    }
+
+    /// Whether all of it came. An answer before that ends an HTTP/1 connection, and has to say so: a caller that
+    /// sends its next request meanwhile would lose it.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.0.is_whole.get()
     }
 }
 
@@ -56,13 +80,16 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut *self {
             Self::Empty => Poll::Ready(None),
-            Self::Once(incoming, meter) => Pin::new(incoming).poll_frame(cx).map(|frame| {
-                frame.map(|frame| {
-                    let frame = frame?;
-                    meter.add(frame.data_ref().map_or(0, Bytes::len));
-                    Ok(frame)
-                })
-            }),
+            Self::Once(incoming, meter) => {
+                let frame = std::task::ready!(Pin::new(&mut *incoming).poll_frame(cx));
+                match &frame {
+                    Some(Ok(frame)) => meter.add(frame.data_ref().map_or(0, Bytes::len)),
+                    Some(Err(_)) => {}
+                    None => meter.end(),
+                }
+                meter.check_end(incoming);
+                Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)))
+            }
             Self::Replay(body) => body.poll(cx),
         }
     }

@@ -1,11 +1,13 @@
 //! What changes in a message head that is forwarded (RFC 9110 section 7.6), and the headers of the mesh.
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Version, header,
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header,
     request::Parts,
     uri::{PathAndQuery, Scheme, Uri},
 };
 use weft_model::error_code::ErrorCode;
+
+use crate::body::ResponseBody;
 
 /// The code of a failure that Weft answered; never an application's.
 pub(crate) const WEFT_ERROR: HeaderName = HeaderName::from_static("weft-error");
@@ -86,6 +88,26 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     match te_trailers {
         true => drop(headers.insert(header::TE, HeaderValue::from_static("trailers"))),
         false => drop(headers.remove(header::TE)),
+    }
+}
+
+/// Makes a response's head one of ours. The names of the mesh are not an application's to say; another
+/// sidecar's failure passes where it is `named`.
+pub(crate) fn clean_response(headers: &mut HeaderMap, named: Option<ErrorCode>) {
+    strip_hop_by_hop(headers);
+    if named.is_none() {
+        headers.remove(&WEFT_ERROR);
+    }
+    for name in [&WEFT_RETRY, &WEFT_ATTEMPT, &WEFT_DEADLINE] {
+        headers.remove(name);
+    }
+}
+
+/// Says that this HTTP/1 connection carries nothing after this answer.
+pub(crate) fn say_close(response: &mut Response<ResponseBody>) {
+    // One that has changed protocols carries no requests anyway.
+    if response.version() < Version::HTTP_2 && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 }
 

@@ -12,6 +12,7 @@
 //! ```
 
 mod connect;
+mod early_answer;
 
 use std::{
     cell::{Cell, RefCell},

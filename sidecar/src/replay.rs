@@ -99,6 +99,7 @@ impl State {
                 return Poll::Ready(Some(Err(error.into())));
             }
             None => {
+                self.meter.end();
                 if self.phase == Phase::Keeping {
                     self.phase = Phase::Whole;
                 }
@@ -111,6 +112,7 @@ impl State {
         } else if let Some(trailers) = frame.trailers_ref() {
             self.trailers = Some(trailers.clone());
         }
+        self.meter.check_end(&self.source);
         if self.phase == Phase::Keeping && self.source.is_end_stream() {
             self.phase = Phase::Whole;
         }

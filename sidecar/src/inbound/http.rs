@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use ::http::{HeaderValue, Request, Response, StatusCode, Version, header, request::Parts};
+use ::http::{Request, Response, Version, request::Parts};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::time::timeout;
@@ -12,7 +12,7 @@ use crate::{
     body::{RequestBody, ResponseBody},
     data::thread::Thread,
     exchange::{Failure, Side, exchange},
-    forward::{self, REQUEST_ID, WEFT_ATTEMPT, WEFT_DEADLINE, WEFT_ERROR, WEFT_RETRY},
+    forward::{self, REQUEST_ID, WEFT_ERROR},
     outbound::{deadline, give_up, is_idempotent, refuse},
     pool::{Carrier, Lease, Pool, Wire},
     record::{Line, RecordGuard},
@@ -47,6 +47,8 @@ pub(super) async fn call(
     let metrics = thread.inbound.metrics.as_ref().unwrap_or(&thread.unrouted);
     let mut record = RecordGuard::begin(&thread.recorder, metrics, line);
     record.active = Some(thread.inbound.begin());
+    let received = record.received.clone();
+    received.check_end(&body);
     let refusal = forward::refusal(&head).map_or(Ok(()), Err);
     let admitted = refusal.and_then(|()| admit(&thread, host, wire));
     let mut response = match admitted {
@@ -67,9 +69,8 @@ pub(super) async fn call(
             }
         }
     };
-    let is_http = response.status() != StatusCode::SWITCHING_PROTOCOLS;
-    if is_http && version < Version::HTTP_2 && thread.inbound.is_draining.get() {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if version < Version::HTTP_2 && (thread.inbound.is_draining.get() || !received.is_whole()) {
+        forward::say_close(&mut response);
     }
     response
 }
@@ -122,10 +123,7 @@ fn pass_on(
         return refuse(ErrorCode::ProtocolError, false, record);
     };
     let (mut head, body) = response.into_parts();
-    forward::strip_hop_by_hop(&mut head.headers);
-    for name in [&WEFT_ERROR, &WEFT_RETRY, &WEFT_DEADLINE, &WEFT_ATTEMPT] {
-        head.headers.remove(name);
-    }
+    forward::clean_response(&mut head.headers, None);
     head.version = version;
     record.status = head.status.as_u16();
     record.attempts = 1;

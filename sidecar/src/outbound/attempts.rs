@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
-use http::{HeaderValue, Request, Response};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use smallvec::SmallVec;
 use weft_model::error_code::ErrorCode;
@@ -15,7 +15,7 @@ use super::{call::Call, decide::Outcome};
 use crate::{
     data::thread::LocalEndpoint,
     exchange::{Failure, Side, exchange},
-    forward::{self, WEFT_ATTEMPT},
+    forward,
     load::{self, InFlight},
     pool::{Carrier, Pool},
 };
@@ -84,7 +84,7 @@ async fn back_off(call: &Call) {
 
 async fn attempt(call: &mut Call, endpoint: &Rc<LocalEndpoint>) -> Result<Reply, Failure> {
     endpoint.metrics.requests.fetch_add(1, Relaxed);
-    let request = request(call);
+    let request = request(call, endpoint);
     // Made before anything is awaited, so that no ring is missed.
     let critical = endpoint.pool.critical.notified();
     let mut in_flight = InFlight::begin(Rc::clone(endpoint));
@@ -109,7 +109,7 @@ async fn within<T>(call: &Call, exchange: impl Future<Output = Result<T, Failure
     tokio::time::timeout(time, exchange).await.unwrap_or(Err(late))
 }
 
-fn request(call: &mut Call) -> Request<crate::body::RequestBody> {
+fn request(call: &mut Call, endpoint: &LocalEndpoint) -> Request<crate::body::RequestBody> {
     let mut request = Request::new(call.source.next_attempt());
     *request.method_mut() = call.head.method.clone();
     *request.uri_mut() = call.head.uri.clone();
@@ -120,10 +120,7 @@ fn request(call: &mut Call) -> Request<crate::body::RequestBody> {
     } else {
         call.head.headers.clone()
     };
-    call.stamp_deadline(request.headers_mut());
-    if call.record.attempts > 1 {
-        request.headers_mut().insert(WEFT_ATTEMPT, HeaderValue::from(call.record.attempts));
-    }
+    call.stamp(request.headers_mut(), endpoint.has_sidecar);
     request
 }
 

@@ -1,6 +1,6 @@
 //! One call from its request to its response: target, decision, record and total timeout around the attempts.
 
-use std::{pin::pin, rc::Rc};
+use std::{pin::pin, rc::Rc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Request, Response, Version, header, request::Parts};
 use http_body::Body;
@@ -10,7 +10,7 @@ use weft_model::{error_code::ErrorCode, outlier};
 
 use super::{
     attempts::{self, Last, Reply},
-    decide::{Decision, Limit, decide},
+    decide::{Decision, Limit, decide, grpc_timeout},
     egress,
     target::{Route, Target, resolve},
 };
@@ -18,7 +18,7 @@ use crate::{
     body::{Meter, RequestBody, ResponseBody},
     data::thread::{LocalEndpoint, LocalService, Thread},
     exchange::{Failure, Side},
-    forward::{self, REQUEST_ID, WEFT_ATTEMPT, WEFT_DEADLINE, WEFT_ERROR, WEFT_RETRY},
+    forward::{self, GRPC_TIMEOUT, REQUEST_ID, WEFT_ATTEMPT, WEFT_DEADLINE, WEFT_ERROR, WEFT_RETRY},
     load, local_error,
     record::{Line, RecordGuard},
     replay::Replay,
@@ -61,17 +61,33 @@ pub(super) async fn call(
         uri: head.uri.clone(),
         request_id: head.headers.get(&REQUEST_ID).cloned(),
     });
-    let mut record = RecordGuard::begin(&thread.recorder, &thread.unrouted, line);
+    let record = RecordGuard::begin(&thread.recorder, &thread.unrouted, line);
+    let received = record.received.clone();
+    received.check_end(&body);
+    let version = head.version;
+    let mut response = route_call(&thread, &route, (head, body), record).await;
+    if version < Version::HTTP_2 && !received.is_whole() {
+        forward::say_close(&mut response);
+    }
+    response
+}
+
+async fn route_call(
+    thread: &Rc<Thread>,
+    route: &Route,
+    (head, body): (Parts, Incoming),
+    mut record: RecordGuard,
+) -> Response<ResponseBody> {
     if let Some(code) = forward::refusal(&head) {
         return refuse(code, forward::is_grpc(&head.headers), record);
     }
-    match resolve(&thread, &route, &head).await {
+    match resolve(thread, route, &head).await {
         Ok(Target::Service(service)) => {
             record.belongs_to(&service.metrics);
-            to_service(thread, service, (head, body), record).await
+            to_service(Rc::clone(thread), service, (head, body), record).await
         }
         Ok(Target::Outside { host, port }) => {
-            egress::carry(&thread, (&host, port), (head, body), record).await
+            egress::carry(thread, (&host, port), (head, body), record).await
         }
         Err(code) => refuse(code, forward::is_grpc(&head.headers), record),
     }
@@ -146,7 +162,7 @@ fn pass_on(
     };
     let (mut head, body) = response.into_parts();
     record.status = head.status.as_u16();
-    clean_response(&mut head.headers, named);
+    forward::clean_response(&mut head.headers, named);
     head.version = version;
     if let Some(code) = named {
         record.fail(code);
@@ -156,15 +172,6 @@ fn pass_on(
         None => ResponseBody::stream(body, carrier, record),
     };
     Response::from_parts(head, body)
-}
-
-/// The names of the mesh are ours: only the other sidecar's failure passes.
-pub(super) fn clean_response(headers: &mut HeaderMap, named: Option<ErrorCode>) {
-    forward::strip_hop_by_hop(headers);
-    if named.is_none() {
-        headers.remove(&WEFT_ERROR);
-    }
-    headers.remove(&WEFT_RETRY);
 }
 
 fn too_late(call: Call) -> Response<ResponseBody> {
@@ -229,14 +236,31 @@ impl Call {
         }
     }
 
-    /// Tells the next sidecar how much time is left, where the caller set a deadline.
-    pub(super) fn stamp_deadline(&self, headers: &mut HeaderMap) {
-        let Some(deadline) = self.deadline else { return };
-        if self.decision.limit.is_some_and(|limit| limit.is_deadline) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-            headers.insert(WEFT_DEADLINE, HeaderValue::from(left.max(1)));
+    /// Tells the other side how much time is left, where the caller set a deadline. A bare endpoint hears it in
+    /// gRPC's words only: what is dialled plainly is sent nothing of the mesh.
+    pub(super) fn stamp(&self, headers: &mut HeaderMap, has_sidecar: bool) {
+        let left = self.time_left();
+        if let (Some(left), true) = (left, headers.contains_key(&GRPC_TIMEOUT)) {
+            headers.insert(GRPC_TIMEOUT, grpc_timeout(left));
         }
+        if !has_sidecar {
+            headers.remove(&WEFT_DEADLINE);
+            return;
+        }
+        if let Some(left) = left {
+            let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            headers.insert(WEFT_DEADLINE, HeaderValue::from(left));
+        }
+        if self.record.attempts > 1 {
+            headers.insert(WEFT_ATTEMPT, HeaderValue::from(self.record.attempts));
+        }
+    }
+
+    /// Of the caller's deadline; at least a millisecond, since the call is still under way.
+    fn time_left(&self) -> Option<Duration> {
+        let deadline =
+            self.deadline.filter(|_| self.decision.limit.is_some_and(|limit| limit.is_deadline))?;
+        Some(deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)))
     }
 }
 
@@ -258,8 +282,6 @@ impl Source {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]

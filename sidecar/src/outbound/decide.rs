@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, Method, StatusCode, Version, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, request::Parts};
 use weft_model::{error_code::ErrorCode, outlier, policy::Policy};
 
 use crate::{
@@ -77,7 +77,7 @@ pub(crate) fn is_idempotent(method: &Method) -> bool {
 pub(crate) fn deadline(headers: &HeaderMap) -> Option<Duration> {
     let ours = headers.get(&WEFT_DEADLINE).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     let ours = ours.map(Duration::from_millis);
-    let grpc = headers.get(&GRPC_TIMEOUT).and_then(|value| grpc_timeout(value.to_str().ok()?));
+    let grpc = headers.get(&GRPC_TIMEOUT).and_then(|value| parse_grpc_timeout(value.to_str().ok()?));
     match (ours, grpc) {
         (Some(ours), Some(grpc)) => Some(ours.min(grpc)),
         (ours, grpc) => ours.or(grpc),
@@ -85,7 +85,7 @@ pub(crate) fn deadline(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// At most eight digits and a unit (grpc.io, "gRPC over HTTP2").
-fn grpc_timeout(text: &str) -> Option<Duration> {
+fn parse_grpc_timeout(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -100,6 +100,16 @@ fn grpc_timeout(text: &str) -> Option<Duration> {
         "n" => Some(Duration::from_nanos(count)),
         _ => None,
     }
+}
+
+/// The same, written: in milliseconds, or in seconds where their digits are too many.
+pub(crate) fn grpc_timeout(time: Duration) -> HeaderValue {
+    const LIMIT: u64 = 99_999_999;
+    let text = match u64::try_from(time.as_millis()).unwrap_or(u64::MAX) {
+        millis @ ..=LIMIT => format!("{millis}m"),
+        _ => format!("{}S", time.as_secs().min(LIMIT)),
+    };
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("1m"))
 }
 
 impl Outcome {
@@ -212,6 +222,14 @@ mod tests {
     }
 
     #[test]
+    fn a_written_grpc_timeout_is_read_as_it_was() {
+        for millis in [1, 250, 99_999_999, 100_000_000] {
+            let time = Duration::from_millis(millis);
+            assert_eq!(parse_grpc_timeout(grpc_timeout(time).to_str().unwrap()), Some(time));
+        }
+    }
+
+    #[test]
     fn grpc_timeouts_are_read_with_their_units() {
         for (text, time) in [
             ("100m", Some(100)),
@@ -222,7 +240,7 @@ mod tests {
             ("123456789m", None),
             ("1x", None),
         ] {
-            assert_eq!(grpc_timeout(text), time.map(Duration::from_millis), "{text}");
+            assert_eq!(parse_grpc_timeout(text), time.map(Duration::from_millis), "{text}");
         }
     }
 }

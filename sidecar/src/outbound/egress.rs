@@ -8,14 +8,14 @@ use hyper::body::Incoming;
 use weft_model::error_code::ErrorCode;
 
 use super::{
-    call::{clean_response, give_up, prepare, refuse},
+    call::{give_up, prepare, refuse},
     decide::is_idempotent,
 };
 use crate::{
     body::{RequestBody, ResponseBody},
     data::thread::Thread,
     exchange::exchange,
-    forward::{REQUEST_ID, WEFT_DEADLINE},
+    forward::{self, REQUEST_ID, WEFT_DEADLINE},
     pool::{Carrier, Wire},
     record::RecordGuard,
     upgrade::Agreed,
@@ -47,7 +47,7 @@ pub(super) async fn carry(
                 return refuse(ErrorCode::ProtocolError, false, record);
             };
             let (mut head, body) = response.into_parts();
-            clean_response(&mut head.headers, None);
+            forward::clean_response(&mut head.headers, None);
             head.version = version;
             record.status = head.status.as_u16();
             let carrier = Carrier { pool, lease, in_flight: None };

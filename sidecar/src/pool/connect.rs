@@ -20,6 +20,7 @@ use tokio::{
 };
 use weft_model::{endpoint::Protocol, error_code::ErrorCode, name::ServiceName};
 
+use super::early_answer::EarlyAnswer;
 use crate::{
     body::RequestBody,
     exec::LocalExec,
@@ -103,7 +104,8 @@ pub(super) async fn http1(
 ) -> Result<http1::SendRequest<RequestBody>, ConnectError> {
     let io = dial_with_hop(dial, Protocol::Http).await?;
     let open = OpenConnection::new(connections);
-    let (sender, connection) = http1::Builder::new().handshake(TokioIo::new(io)).await?;
+    let io = TokioIo::new(EarlyAnswer::new(io));
+    let (sender, connection) = http1::Builder::new().handshake(io).await?;
     tokio::task::spawn_local(async move {
         let _open = open;
         if let Err(error) = connection.with_upgrades().await {

@@ -45,7 +45,7 @@ async fn raw(to: SocketAddr, bytes: &str) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-async fn send_h2(to: SocketAddr, request: Request<Full<Bytes>>) -> Got {
+pub(crate) async fn send_h2(to: SocketAddr, request: Request<Full<Bytes>>) -> Got {
     let io = TokioIo::new(TcpStream::connect(to).await.unwrap());
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
@@ -53,7 +53,8 @@ async fn send_h2(to: SocketAddr, request: Request<Full<Bytes>>) -> Got {
     collect(timeout(DEADLINE, sender.send_request(request)).await.unwrap().unwrap()).await
 }
 
-fn in_flight(sidecar: &Sidecar, service: &str) -> u32 {
+/// Requests without a finished response, and those without a head.
+pub(crate) fn in_flight(sidecar: &Sidecar, service: &str) -> u32 {
     let table = sidecar.publisher.current();
     let service = &table.services[&service.parse().unwrap()];
     let load = |cell: &weft_sidecar::table::EndpointCell| {
@@ -249,61 +250,4 @@ async fn two_data_threads_share_ports_words_and_sums() {
     threads.begin_drain();
     timeout(DEADLINE, threads.drained()).await.unwrap();
     timeout(DEADLINE, threads.shutdown()).await.unwrap();
-}
-
-/// Agrees to any change of protocols and echoes bytes; anything else gets 426.
-async fn changing() -> App {
-    App::start(|mut request| {
-        Box::pin(async move {
-            let Some(protocol) = request.headers().get("upgrade").cloned() else {
-                return text(StatusCode::UPGRADE_REQUIRED, "");
-            };
-            let changed = hyper::upgrade::on(&mut request);
-            tokio::spawn(async move {
-                let mut io = TokioIo::new(changed.await.unwrap());
-                let mut read = Vec::new();
-                io.read_to_end(&mut read).await.unwrap();
-                read.reverse();
-                io.write_all(&read).await.unwrap();
-                io.shutdown().await.unwrap();
-            });
-            let mut response = text(StatusCode::SWITCHING_PROTOCOLS, "");
-            response.headers_mut().insert("connection", "upgrade".parse().unwrap());
-            response.headers_mut().insert("upgrade", protocol);
-            response
-        })
-    })
-    .await
-}
-
-#[tokio::test]
-async fn a_change_of_protocols_passes_and_then_bytes_flow_both_ways() {
-    let replica = Replica::http("chat", "1", changing().await);
-    let caller = Sidecar::calling("chat", &[&replica]);
-    let mut io = TcpStream::connect(caller.outbound).await.unwrap();
-    let asked =
-        b"GET / HTTP/1.1\r\nhost: chat\r\nconnection: keep-alive, Upgrade\r\nupgrade: websocket\r\n\r\n";
-    io.write_all(asked).await.unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(timeout(DEADLINE, io.read_u8()).await.unwrap().unwrap());
-    }
-    let head = String::from_utf8(head).unwrap();
-    assert!(head.starts_with("HTTP/1.1 101") && head.contains("upgrade: websocket"), "{head}");
-    io.write_all(b"abc").await.unwrap();
-    io.shutdown().await.unwrap();
-    let mut answer = String::new();
-    timeout(DEADLINE, io.read_to_string(&mut answer)).await.unwrap().unwrap();
-    assert_eq!(answer, "cba");
-    until("nothing is in flight", || in_flight(&caller, "chat") == 0).await;
-    let counted = r#"service="chat.default",code_class="1xx",error=""} 1"#;
-    until("counted", || caller.scrape().contains(counted)).await;
-}
-
-#[tokio::test]
-async fn an_upgrade_that_is_refused_or_to_http2_is_answered_as_any_request() {
-    let replica = Replica::http("chat", "1", changing().await);
-    let caller = Sidecar::calling("chat", &[&replica]);
-    let h2c = request("GET", "chat").header("connection", "upgrade").header("upgrade", "h2c");
-    assert_eq!(send(caller.outbound, h2c.body(Full::default()).unwrap()).await.status, 426);
 }

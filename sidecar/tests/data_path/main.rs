@@ -9,6 +9,7 @@
     reason = "all of this is test code; clippy sees tests only in functions marked as such"
 )]
 
+mod answers;
 mod edges;
 mod failure;
 mod http;
