@@ -2,5 +2,6 @@
 
 mod attached;
 mod checked;
+mod random;
 mod refused;
 mod support;
