@@ -80,7 +80,12 @@ async fn measure(clients: usize, changes: usize) -> anyhow::Result<String> {
     let address = serve(discovery).await?;
     let (heard, mut hearing) = mpsc::channel(clients * 4);
     for index in 0..clients {
-        tokio::spawn(simulate(address, index, heard.clone()));
+        let heard = heard.clone();
+        tokio::spawn(async move {
+            if let Err(error) = simulate(address, index, heard).await {
+                println!("simulated sidecar {index} ended: {error:#}");
+            }
+        });
     }
     // Each sidecar gets the endpoints, then the service.
     gather(&mut hearing, clients * 2).await?;
@@ -125,7 +130,8 @@ async fn gather(hearing: &mut mpsc::Receiver<Received>, count: usize) -> anyhow:
         }
         anyhow::Ok(())
     };
-    tokio::time::timeout(PATIENCE, gathering).await.context("not everybody hears of it")??;
+    let gathered = tokio::time::timeout(PATIENCE, gathering).await;
+    gathered.with_context(|| format!("only {} of {count} messages came", all.len()))??;
     Ok(all)
 }
 
