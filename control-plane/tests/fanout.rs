@@ -2,6 +2,8 @@
 //! loopback, with one small message each. Store, registry, snapshots and streams are the real ones; the
 //! sidecars are simulated in this process, so they share its cores with the control plane.
 
+#![allow(clippy::print_stdout, reason = "the figures, and what spoilt them, are read from the output")]
+
 #[path = "store_durability/scale.rs"]
 mod scale;
 
