@@ -243,8 +243,10 @@ impl Replica {
     /// # Errors
     /// When the system refuses.
     pub fn kill(&mut self) -> anyhow::Result<()> {
-        let _dies_with_its_sidecar = signal_pid(self.app_pid, Signal::SIGKILL);
-        self.sidecar.process.kill()
+        // The sidecar first: it would see the application's end, and deregister.
+        self.sidecar.process.kill()?;
+        let _died_with_its_sidecar = signal_pid(self.app_pid, Signal::SIGKILL);
+        Ok(())
     }
 
     /// A signal to sidecar and application.
