@@ -8,6 +8,7 @@
 //! ```
 
 pub mod admin;
+mod answer;
 pub mod app;
 mod body;
 pub mod clock;

@@ -16,11 +16,8 @@ use std::rc::Rc;
 
 use tokio::net::TcpStream;
 
+pub(crate) use self::decide::{deadline, is_idempotent};
 use self::target::Route;
-pub(crate) use self::{
-    call::{give_up, refuse},
-    decide::{deadline, is_idempotent},
-};
 use crate::{
     data::{
         serve::{self, Drains},

@@ -9,14 +9,15 @@ use tokio::time::timeout;
 use weft_model::error_code::ErrorCode;
 
 use crate::{
+    answer::{Reply, give_up, pass_on, refuse},
     body::{RequestBody, ResponseBody},
     data::thread::Thread,
     exchange::{Failure, Side, exchange},
     forward::{self, REQUEST_ID, WEFT_ERROR},
-    outbound::{deadline, give_up, is_idempotent, refuse},
+    outbound::{deadline, is_idempotent},
     pool::{Carrier, Lease, Pool, Wire},
     record::{Line, RecordGuard},
-    upgrade::{Agreed, Asked},
+    upgrade::Asked,
 };
 
 /// Calls under way on one thread, at most; one more is answered `overloaded`, which is safe to retry elsewhere.
@@ -63,7 +64,7 @@ pub(super) async fn call(
             match to_application(pool, wire, Request::from_parts(head, body)).await {
                 Ok((response, lease)) => {
                     let carrier = Carrier { pool: Rc::clone(pool), lease, in_flight: None };
-                    pass_on((response, carrier), version, asked, record)
+                    pass_on(Reply { response, carrier, named: None }, version, asked, record)
                 }
                 Err(failure) => give_up(failure, grpc, record),
             }
@@ -111,25 +112,4 @@ fn prepare(head: &mut Parts) -> Option<Asked> {
         asked.tell(&mut head.headers);
     }
     asked
-}
-
-fn pass_on(
-    (mut response, carrier): (Response<Incoming>, Carrier),
-    version: Version,
-    asked: Option<Asked>,
-    mut record: RecordGuard,
-) -> Response<ResponseBody> {
-    let Ok(agreed) = Agreed::take(asked, &mut response) else {
-        return refuse(ErrorCode::ProtocolError, false, record);
-    };
-    let (mut head, body) = response.into_parts();
-    forward::clean_response(&mut head.headers, None);
-    head.version = version;
-    record.status = head.status.as_u16();
-    record.attempts = 1;
-    let body = match agreed {
-        Some(agreed) => agreed.carry(&mut head.headers, carrier, record),
-        None => ResponseBody::stream(body, carrier, record),
-    };
-    Response::from_parts(head, body)
 }

@@ -6,28 +6,19 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
-use http::{Request, Response};
-use hyper::body::Incoming;
+use http::Request;
 use smallvec::SmallVec;
 use weft_model::error_code::ErrorCode;
 
 use super::{call::Call, decide::Outcome};
 use crate::{
+    answer::Reply,
     data::thread::LocalEndpoint,
     exchange::{Failure, Side, exchange},
     forward,
     load::{self, InFlight},
     pool::{Carrier, Pool},
 };
-
-/// A response head, and the connection that its body comes on.
-#[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) response: Response<Incoming>,
-    pub(super) carrier: Carrier,
-    /// The failure that the other sidecar named in it.
-    pub(super) named: Option<ErrorCode>,
-}
 
 /// What the last attempt came to.
 #[derive(Debug)]

@@ -9,20 +9,20 @@ use tokio::time::Instant;
 use weft_model::{error_code::ErrorCode, outlier};
 
 use super::{
-    attempts::{self, Last, Reply},
+    attempts::{self, Last},
     decide::{Decision, Limit, decide, grpc_timeout},
     egress,
     target::{Route, Target, resolve},
 };
 use crate::{
+    answer::{give_up, pass_on, refuse},
     body::{Meter, RequestBody, ResponseBody},
     data::thread::{LocalEndpoint, LocalService, Thread},
-    exchange::{Failure, Side},
     forward::{self, GRPC_TIMEOUT, REQUEST_ID, WEFT_ATTEMPT, WEFT_DEADLINE, WEFT_ERROR, WEFT_RETRY},
-    load, local_error,
+    load,
     record::{Line, RecordGuard},
     replay::Replay,
-    upgrade::{Agreed, Asked},
+    upgrade::Asked,
 };
 
 /// All that the attempts of one call share.
@@ -150,30 +150,6 @@ fn answer(call: Call, last: Last) -> Response<ResponseBody> {
     response
 }
 
-fn pass_on(
-    reply: Reply,
-    version: Version,
-    asked: Option<Asked>,
-    mut record: RecordGuard,
-) -> Response<ResponseBody> {
-    let Reply { mut response, carrier, named } = reply;
-    let Ok(agreed) = Agreed::take(asked, &mut response) else {
-        return refuse(ErrorCode::ProtocolError, false, record);
-    };
-    let (mut head, body) = response.into_parts();
-    record.status = head.status.as_u16();
-    forward::clean_response(&mut head.headers, named);
-    head.version = version;
-    if let Some(code) = named {
-        record.fail(code);
-    }
-    let body = match agreed {
-        Some(agreed) => agreed.carry(&mut head.headers, carrier, record),
-        None => ResponseBody::stream(body, carrier, record),
-    };
-    Response::from_parts(head, body)
-}
-
 fn too_late(call: Call) -> Response<ResponseBody> {
     let is_deadline = call.decision.limit.is_some_and(|limit| limit.is_deadline);
     // The policy's patience is a judgement on the endpoint; a caller in a hurry is not.
@@ -184,22 +160,6 @@ fn too_late(call: Call) -> Response<ResponseBody> {
     }
     let code = if is_deadline { ErrorCode::DeadlineExceeded } else { ErrorCode::UpstreamTimeout };
     refuse(code, call.decision.grpc, call.record)
-}
-
-/// Answers for a failed exchange.
-pub(crate) fn give_up(failure: Failure, grpc: bool, mut record: RecordGuard) -> Response<ResponseBody> {
-    if failure.side == Side::Downstream {
-        record.break_off();
-    }
-    refuse(failure.code, grpc, record)
-}
-
-/// Answers in the application's place.
-pub(crate) fn refuse(code: ErrorCode, grpc: bool, mut record: RecordGuard) -> Response<ResponseBody> {
-    let response = local_error::response(code, grpc, local_error::detail(code));
-    record.status = response.status().as_u16();
-    record.fail(code);
-    response
 }
 
 /// Turns a request to us into one to the origin.

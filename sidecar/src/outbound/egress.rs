@@ -5,20 +5,16 @@ use std::rc::Rc;
 use http::{Request, Response, request::Parts};
 use http_body::Body;
 use hyper::body::Incoming;
-use weft_model::error_code::ErrorCode;
 
-use super::{
-    call::{give_up, prepare, refuse},
-    decide::is_idempotent,
-};
+use super::{call::prepare, decide::is_idempotent};
 use crate::{
+    answer::{Reply, give_up, pass_on},
     body::{RequestBody, ResponseBody},
     data::thread::Thread,
     exchange::exchange,
-    forward::{self, REQUEST_ID, WEFT_DEADLINE},
+    forward::{REQUEST_ID, WEFT_DEADLINE},
     pool::{Carrier, Wire},
     record::RecordGuard,
-    upgrade::Agreed,
 };
 
 /// Carries one request to `place`.
@@ -42,20 +38,9 @@ pub(super) async fn carry(
     };
     let pool = thread.egress(host, port);
     match exchange(&pool, Wire::Http1, idempotent, Request::from_parts(head, body)).await {
-        Ok((mut response, lease)) => {
-            let Ok(agreed) = Agreed::take(asked, &mut response) else {
-                return refuse(ErrorCode::ProtocolError, false, record);
-            };
-            let (mut head, body) = response.into_parts();
-            forward::clean_response(&mut head.headers, None);
-            head.version = version;
-            record.status = head.status.as_u16();
+        Ok((response, lease)) => {
             let carrier = Carrier { pool, lease, in_flight: None };
-            let body = match agreed {
-                Some(agreed) => agreed.carry(&mut head.headers, carrier, record),
-                None => ResponseBody::stream(body, carrier, record),
-            };
-            Response::from_parts(head, body)
+            pass_on(Reply { response, carrier, named: None }, version, asked, record)
         }
         Err(failure) => give_up(failure, false, record),
     }

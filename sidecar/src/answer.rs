@@ -1,0 +1,66 @@
+//! How a call is answered, on every way through the sidecar: the other side's response made ours, or a named
+//! failure in its place. It knows neither where the response comes from nor why it was chosen.
+
+use http::{Response, Version};
+use hyper::body::Incoming;
+use weft_model::error_code::ErrorCode;
+
+use crate::{
+    body::ResponseBody,
+    exchange::{Failure, Side},
+    forward, local_error,
+    pool::Carrier,
+    record::RecordGuard,
+    upgrade::{Agreed, Asked},
+};
+
+/// A response head, and the connection that its body comes on.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) response: Response<Incoming>,
+    pub(crate) carrier: Carrier,
+    /// The failure that the other sidecar named in it.
+    pub(crate) named: Option<ErrorCode>,
+}
+
+/// Passes a response on, or the change of protocols that it agrees to.
+pub(crate) fn pass_on(
+    reply: Reply,
+    version: Version,
+    asked: Option<Asked>,
+    mut record: RecordGuard,
+) -> Response<ResponseBody> {
+    let Reply { mut response, carrier, named } = reply;
+    let Ok(agreed) = Agreed::take(asked, &mut response) else {
+        return refuse(ErrorCode::ProtocolError, false, record);
+    };
+    let (mut head, body) = response.into_parts();
+    forward::clean_response(&mut head.headers, named);
+    head.version = version;
+    record.status = head.status.as_u16();
+    record.attempts = record.attempts.max(1);
+    if let Some(code) = named {
+        record.fail(code);
+    }
+    let body = match agreed {
+        Some(agreed) => agreed.carry(&mut head.headers, carrier, record),
+        None => ResponseBody::stream(body, carrier, record),
+    };
+    Response::from_parts(head, body)
+}
+
+/// Answers for a failed exchange.
+pub(crate) fn give_up(failure: Failure, grpc: bool, mut record: RecordGuard) -> Response<ResponseBody> {
+    if failure.side == Side::Downstream {
+        record.break_off();
+    }
+    refuse(failure.code, grpc, record)
+}
+
+/// Answers in the application's place.
+pub(crate) fn refuse(code: ErrorCode, grpc: bool, mut record: RecordGuard) -> Response<ResponseBody> {
+    let response = local_error::response(code, grpc, local_error::detail(code));
+    record.status = response.status().as_u16();
+    record.fail(code);
+    response
+}
