@@ -41,7 +41,7 @@ pub struct Candidate {
 #[derive(Debug)]
 pub struct Choice<'a> {
     /// How to choose.
-    pub balance: Balance,
+    pub balance: &'a Balance,
     /// How many endpoints there are.
     pub count: usize,
     /// Those that this request has tried.
@@ -99,7 +99,11 @@ pub fn choose(
         (candidate.is_open() && !choice.tried.contains(&index)).then_some((index, candidate))
     };
     let chosen = match choice.balance {
-        Balance::P2cPeakEwma => less_loaded_of_two(choice, rng, &open),
+        Balance::P2cPeakEwma
+        | Balance::LeastRequest
+        | Balance::Random
+        | Balance::RingHash(_)
+        | Balance::Maglev(_) => less_loaded_of_two(choice, rng, &open),
         Balance::RoundRobin => next_in_turn(choice, &open),
     };
     chosen.or_else(|| last_resort(choice, rng, &read))

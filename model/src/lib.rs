@@ -18,3 +18,4 @@ pub mod mesh_file;
 pub mod name;
 pub mod outlier;
 pub mod policy;
+pub mod traffic;

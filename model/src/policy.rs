@@ -1,9 +1,9 @@
 //! The plain values that the data path decides with: timeouts, retry policy, balancing, ejection. Every
 //! default is a commented constant.
 
-use std::time::Duration;
+pub mod patch;
 
-use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 use crate::backoff::Backoff;
 
@@ -34,17 +34,32 @@ pub const EJECT_FORGIVEN_AFTER: Duration = Duration::from_secs(60);
 /// Ejection by bad answers never takes out more than this share of a service's callable endpoints.
 pub const EJECT_PERCENT_MAX: u32 = 50;
 
-/// All of it, for one service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// A cold endpoint is panicked over only when fewer than this share of the callable ones is open, in percent
+/// (Envoy's `healthy_panic_threshold`); 0 = never.
+pub const PANIC_PERCENT: u32 = 50;
+/// Requests that wait for a place when a concurrency limit is reached, at most.
+pub const QUEUE_LENGTH: u32 = 128;
+/// How long one of them waits, at most.
+pub const QUEUE_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// All of it, for one service. What is addressed decides over timeouts, retries, hedging and faults; what is
+/// called in the end (a route's backend) over balancing, ejection, budget and limits.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Policy {
     /// When to give up.
     pub timeouts: Timeouts,
     /// When to try again.
     pub retry: RetryPolicy,
+    /// Whether to ask a second endpoint before the first has answered.
+    pub hedge: Option<HedgePolicy>,
     /// How an endpoint is chosen.
-    pub balance: Balance,
+    pub balance: BalancePolicy,
     /// When an endpoint is left out.
     pub outlier: OutlierPolicy,
+    /// How much is sent at once.
+    pub limits: LimitPolicy,
+    /// What is broken on purpose.
+    pub fault: Option<FaultPolicy>,
 }
 
 /// When to give up.
@@ -56,23 +71,29 @@ pub struct Timeouts {
     pub per_try: Option<Duration>,
     /// To make a connection.
     pub connect: Duration,
+    /// Without a byte of either body, once the response head is there; `None` = never.
+    pub idle: Option<Duration>,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { total: Some(TOTAL_TIMEOUT), per_try: None, connect: CONNECT_TIMEOUT }
+        Self { total: Some(TOTAL_TIMEOUT), per_try: None, connect: CONNECT_TIMEOUT, idle: None }
     }
 }
 
-/// When to try again. Which failures may be retried is not a setting: only what is safe is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// When to try again.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Tries after the first; 0 = none.
     pub retries_max: u32,
+    /// Which outcomes are tried again, beyond what is always safe.
+    pub on: RetryOn,
     /// How much load retries may add.
     pub budget: RetryBudget,
     /// The wait before a second retry; the first one goes at once.
     pub backoff: Backoff,
+    /// The longest `retry-after` that is waited for; an answer with a longer one is passed on.
+    pub retry_after_max: Duration,
     /// The longest request body that is kept, in bytes.
     pub body_max: usize,
 }
@@ -81,9 +102,39 @@ impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             retries_max: RETRIES_MAX,
+            on: RetryOn::default(),
             budget: RetryBudget::default(),
             backoff: Backoff { base: Duration::from_millis(25), max: Duration::from_millis(250) },
+            retry_after_max: Duration::from_secs(1),
             body_max: REPLAY_BODY_MAX,
+        }
+    }
+}
+
+/// Which outcomes are tried again. An unsafe request is tried again only where the application cannot have seen
+/// it, whatever stands here; statuses and codes are an application's own answers, and none are by default.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryOn {
+    /// No connection could be made.
+    pub connect_failure: bool,
+    /// The peer refused the stream before it looked at it (RFC 9113 section 8.7).
+    pub refused_stream: bool,
+    /// The connection broke before a byte of the response.
+    pub reset: bool,
+    /// HTTP statuses of answers.
+    pub statuses: Vec<u16>,
+    /// gRPC codes of answers without a body (`grpc-status` in the head).
+    pub grpc_codes: Vec<u8>,
+}
+
+impl Default for RetryOn {
+    fn default() -> Self {
+        Self {
+            connect_failure: true,
+            refused_stream: true,
+            reset: true,
+            statuses: Vec::new(),
+            grpc_codes: Vec::new(),
         }
     }
 }
@@ -105,15 +156,88 @@ impl Default for RetryBudget {
     }
 }
 
+/// Asking a second endpoint before the first has answered: for idempotent requests, within the retry budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HedgePolicy {
+    /// How long the first one has to itself.
+    pub delay: Duration,
+    /// Attempts under way at once, at most; 2 or more.
+    pub attempts_max: u32,
+}
+
+/// How endpoints are chosen, and which.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BalancePolicy {
+    /// How one is chosen of those that may be.
+    pub algorithm: Balance,
+    /// A new endpoint's share grows to its full weight over this time; `None` = at once.
+    pub slow_start: Option<Duration>,
+    /// Whether endpoints of the caller's own zone are preferred.
+    pub zone: ZonePolicy,
+    /// Below this share of open endpoints (of those that exist), in percent, ejection is disregarded; 0 = never.
+    pub panic_percent: u32,
+    /// Only endpoints with all of these tags; empty = all.
+    pub subset: Vec<Box<str>>,
+    /// A connection that is older carries no new request (HTTP/2 spreads to new replicas); `None` = any age.
+    pub connection_age_max: Option<Duration>,
+}
+
+impl Default for BalancePolicy {
+    fn default() -> Self {
+        Self {
+            algorithm: Balance::default(),
+            slow_start: None,
+            zone: ZonePolicy::default(),
+            panic_percent: PANIC_PERCENT,
+            subset: Vec::new(),
+            connection_age_max: None,
+        }
+    }
+}
+
+/// Whether near endpoints are preferred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ZonePolicy {
+    /// Where an endpoint stands does not matter.
+    #[default]
+    Any,
+    /// The own zone first. When fewer than `spill_percent` of its endpoints are open, the share that is missing
+    /// goes to the others.
+    Prefer {
+        /// In percent; 70 by default.
+        spill_percent: u32,
+    },
+}
+
 /// How an endpoint is chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub enum Balance {
     /// The less loaded of two drawn at random, by peak-EWMA of response times and requests in flight.
     #[default]
     P2cPeakEwma,
+    /// The one of two drawn at random with fewer requests in flight.
+    LeastRequest,
     /// One after the other.
     RoundRobin,
+    /// Any.
+    Random,
+    /// Consistent hashing on a ring of points.
+    RingHash(HashKey),
+    /// Consistent hashing by Maglev's table: evener, moves a little more.
+    Maglev(HashKey),
+}
+
+/// What a request is hashed by. A request without it is balanced at random.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum HashKey {
+    /// A header's value; the name is lower-case.
+    Header(Box<str>),
+    /// A cookie's value.
+    Cookie(Box<str>),
+    /// The value of a query parameter.
+    Query(Box<str>),
+    /// The caller's IP address.
+    SourceAddress,
 }
 
 /// When an endpoint is left out of the choice.
@@ -129,6 +253,22 @@ pub struct OutlierPolicy {
     pub forgiven_after: Duration,
     /// The largest share of callable endpoints that may be out by bad answers, in percent.
     pub percent_max: u32,
+    /// Ejection by a success rate far below the others'; off by default.
+    pub success_rate: Option<SuccessRatePolicy>,
+}
+
+impl Balance {
+    /// The word in files.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::P2cPeakEwma => "p2c-peak-ewma",
+            Self::LeastRequest => "least-request",
+            Self::RoundRobin => "round-robin",
+            Self::Random => "random",
+            Self::RingHash(_) => "ring-hash",
+            Self::Maglev(_) => "maglev",
+        }
+    }
 }
 
 impl Default for OutlierPolicy {
@@ -139,6 +279,90 @@ impl Default for OutlierPolicy {
             max: EJECT_MAX,
             forgiven_after: EJECT_FORGIVEN_AFTER,
             percent_max: EJECT_PERCENT_MAX,
+            success_rate: None,
         }
     }
+}
+
+/// Ejection of endpoints whose success rate is far below the mean of all (Envoy's success-rate detection).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SuccessRatePolicy {
+    /// How often rates are compared; counts begin anew each time.
+    pub interval: Duration,
+    /// Endpoints with too few requests in the interval are not compared.
+    pub requests_min: u32,
+    /// With fewer comparable endpoints nothing is ejected.
+    pub endpoints_min: u32,
+    /// Thousandths of a standard deviation below the mean that eject: 1900 as in Envoy.
+    pub stdev_factor_thousandths: u32,
+}
+
+/// How much is sent to a service at once, counted by this sidecar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LimitPolicy {
+    /// Requests under way.
+    pub concurrency: Concurrency,
+    /// What waits when there are as many.
+    pub queue: QueuePolicy,
+    /// Connections to one endpoint from one data thread, at most; `None` = as many as needed.
+    pub connections_per_endpoint: Option<u32>,
+}
+
+/// The limit on requests under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Concurrency {
+    /// None.
+    #[default]
+    Unlimited,
+    /// At most so many.
+    Fixed(u32),
+    /// As many as keep latency near its minimum: the gradient of Netflix's and Envoy's adaptive concurrency.
+    Adaptive {
+        /// Never fewer.
+        min: u32,
+        /// Never more.
+        max: u32,
+    },
+}
+
+/// A bounded, timed queue before a concurrency limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueuePolicy {
+    /// Requests waiting, at most; one more is answered `overloaded` at once.
+    pub length_max: u32,
+    /// How long one waits before that answer.
+    pub timeout: Duration,
+}
+
+impl Default for QueuePolicy {
+    fn default() -> Self {
+        Self { length_max: QUEUE_LENGTH, timeout: QUEUE_TIMEOUT }
+    }
+}
+
+/// Failures that are made on purpose, to see how callers take them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FaultPolicy {
+    /// Requests that wait first.
+    pub delay: Option<FaultDelay>,
+    /// Requests that are answered without being sent.
+    pub abort: Option<FaultAbort>,
+}
+
+/// See [`FaultPolicy`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FaultDelay {
+    /// Share of the requests, in percent.
+    pub percent: u32,
+    /// How long.
+    pub time: Duration,
+}
+
+/// See [`FaultPolicy`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FaultAbort {
+    /// Share of the requests, in percent.
+    pub percent: u32,
+    /// HTTP status, 200 to 599; a gRPC call gets the code that gRPC maps it to.
+    pub status: u16,
 }

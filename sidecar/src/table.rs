@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use weft_model::{
     endpoint::Endpoint,
     name::{InstanceKey, ServiceName},
+    traffic::Traffic,
 };
 
 /// First dials waiting for the control plane at once, at most; one more is answered `discovery-timeout`.
@@ -42,8 +43,25 @@ pub struct ServiceTable {
     pub name: ServiceName,
     /// In the order of their keys; critical ones included.
     pub endpoints: Vec<Arc<TableEndpoint>>,
+    /// What resources say about its calls.
+    pub traffic: Arc<Traffic>,
     /// Outlives tables.
     pub cell: Arc<ServiceCell>,
+}
+
+/// What discovery knows of one service.
+#[derive(Debug, Default)]
+pub struct ServiceState {
+    /// In any order; critical ones included.
+    pub endpoints: Vec<Endpoint>,
+    /// What resources say about its calls.
+    pub traffic: Arc<Traffic>,
+}
+
+impl From<Vec<Endpoint>> for ServiceState {
+    fn from(endpoints: Vec<Endpoint>) -> Self {
+        Self { endpoints, traffic: Arc::default() }
+    }
 }
 
 /// One endpoint with its shared words.
@@ -176,14 +194,14 @@ impl Directory {
 impl Publisher {
     /// Replaces one or more services (`None` removes) and publishes the result. Cells of endpoints that stay
     /// are taken over.
-    pub fn update(&self, changes: impl IntoIterator<Item = (ServiceName, Option<Vec<Endpoint>>)>) {
+    pub fn update<S: Into<ServiceState>>(&self, changes: impl IntoIterator<Item = (ServiceName, Option<S>)>) {
         let old = self.shared.table.load_full();
         let mut services = old.services.clone();
-        for (name, endpoints) in changes {
-            match endpoints {
-                Some(endpoints) => {
-                    let table =
-                        ServiceTable::succeed(services.get(&name).map(Arc::as_ref), name.clone(), endpoints);
+        for (name, state) in changes {
+            match state {
+                Some(state) => {
+                    let before = services.get(&name).map(Arc::as_ref);
+                    let table = ServiceTable::succeed(before, name.clone(), state.into());
                     services.insert(name, Arc::new(table));
                 }
                 None => {
@@ -204,7 +222,8 @@ impl Publisher {
 }
 
 impl ServiceTable {
-    fn succeed(old: Option<&Self>, name: ServiceName, mut endpoints: Vec<Endpoint>) -> Self {
+    fn succeed(old: Option<&Self>, name: ServiceName, state: ServiceState) -> Self {
+        let ServiceState { mut endpoints, traffic } = state;
         endpoints.sort_by(|a, b| a.key.cmp(&b.key));
         let kept: HashMap<&InstanceKey, &Arc<TableEndpoint>> = old
             .into_iter()
@@ -228,7 +247,7 @@ impl ServiceTable {
             })
             .collect();
         let cell = old.map(|old| Arc::clone(&old.cell)).unwrap_or_default();
-        Self { name, endpoints, cell }
+        Self { name, endpoints, traffic, cell }
     }
 }
 

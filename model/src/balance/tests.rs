@@ -23,7 +23,7 @@ fn idle() -> Candidate {
 }
 
 fn choice(count: usize, tried: &[usize]) -> Choice<'_> {
-    Choice { balance: Balance::P2cPeakEwma, count, tried, may_probe: true, now: S, turn: 0 }
+    Choice { balance: &Balance::P2cPeakEwma, count, tried, may_probe: true, now: S, turn: 0 }
 }
 
 /// A service on simulated time: each endpoint answers after its own delay, or never.
@@ -191,7 +191,7 @@ fn round_robin_visits_each_in_turn() {
     let mut rng = fastrand::Rng::with_seed(1);
     let visited: Vec<_> = (0..6)
         .map(|turn| {
-            let choice = Choice { balance: Balance::RoundRobin, turn, ..choice(3, &[]) };
+            let choice = Choice { balance: &Balance::RoundRobin, turn, ..choice(3, &[]) };
             choose(&choice, &mut rng, |_| idle()).unwrap()
         })
         .collect();
@@ -220,7 +220,7 @@ proptest! {
             Candidate { callable, gate, in_flight, unanswered: in_flight, ..idle() }
         };
         let balance = if robin { Balance::RoundRobin } else { Balance::P2cPeakEwma };
-        let choice = Choice { balance, turn, ..choice(states.len(), &tried) };
+        let choice = Choice { balance: &balance, turn, ..choice(states.len(), &tried) };
         let chosen = choose(&choice, &mut fastrand::Rng::with_seed(seed), read);
         prop_assert_eq!(chosen.is_some(), states.iter().any(|state| state.0));
         if let Some(chosen) = chosen {

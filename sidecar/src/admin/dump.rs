@@ -59,7 +59,7 @@ fn policy(policy: &Policy) -> Value {
         "retry_budget_percent": retry.budget.percent,
         "retry_floor_per_second": retry.budget.floor_per_second,
         "retry_body_bytes_max": retry.body_max,
-        "balance": policy.balance,
+        "balance": policy.balance.algorithm.as_str(),
         "ejection": {
             "failures": outlier.consecutive,
             "time": time(outlier.base),

@@ -24,7 +24,7 @@ pub(super) struct RawPolicy {
     retry_budget_percent: Option<u32>,
     retry_floor_per_second: Option<u32>,
     retry_body_bytes_max: Option<usize>,
-    balance: Option<Balance>,
+    balance: Option<RawBalance>,
     ejection: RawEjection,
 }
 
@@ -35,6 +35,16 @@ struct RawEjection {
     time: Option<String>,
     time_max: Option<String>,
     percent_max: Option<u32>,
+}
+
+/// Those that need nothing but their name; hashing needs a key, which a ServicePolicy gives.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum RawBalance {
+    P2cPeakEwma,
+    LeastRequest,
+    RoundRobin,
+    Random,
 }
 
 impl RawPolicy {
@@ -57,7 +67,7 @@ impl RawPolicy {
             faults.add("policy.retry_body_bytes_max", format!("is over {RETRY_BODY_MAX}"));
         }
         set(&mut retry.body_max, self.retry_body_bytes_max);
-        set(&mut policy.balance, self.balance);
+        set(&mut policy.balance.algorithm, self.balance.map(Balance::from));
         let (ejection, outlier) = (&self.ejection, &mut policy.outlier);
         set(&mut outlier.consecutive, at_least_one("policy.ejection.failures", ejection.failures, faults));
         set(&mut outlier.base, time("policy.ejection.time", ejection.time.as_deref(), faults));
@@ -67,6 +77,17 @@ impl RawPolicy {
             faults.add("policy.ejection.time", "is over `time_max`");
         }
         policy
+    }
+}
+
+impl From<RawBalance> for Balance {
+    fn from(raw: RawBalance) -> Self {
+        match raw {
+            RawBalance::P2cPeakEwma => Self::P2cPeakEwma,
+            RawBalance::LeastRequest => Self::LeastRequest,
+            RawBalance::RoundRobin => Self::RoundRobin,
+            RawBalance::Random => Self::Random,
+        }
     }
 }
 
@@ -116,7 +137,7 @@ mod tests {
         assert_eq!(policy.timeouts.total, None);
         assert_eq!(policy.timeouts.per_try, Some(Duration::from_millis(500)));
         assert_eq!(policy.retry.retries_max, 0);
-        assert_eq!(policy.balance, Balance::RoundRobin);
+        assert_eq!(policy.balance.algorithm, Balance::RoundRobin);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::{
 };
 
 use tokio::sync::watch;
-use weft_model::name::ServiceName;
+use weft_model::{name::ServiceName, policy::Policy};
 
 pub(crate) use self::service::{LocalEndpoint, LocalService};
 use super::Phase;
@@ -35,6 +35,8 @@ type Map<K, V> = RefCell<HashMap<K, V>>;
 #[derive(Debug)]
 pub(crate) struct Thread {
     pub(crate) config: Arc<SidecarConfig>,
+    /// The policy of the configuration: that of every service that nothing is said about.
+    pub(crate) policy: Rc<Policy>,
     pub(crate) directory: Directory,
     pub(crate) recorder: Rc<Recorder>,
     pub(crate) phase: watch::Receiver<Phase>,
@@ -98,6 +100,7 @@ impl Thread {
         };
         Self {
             config: Arc::clone(config),
+            policy: Rc::new(config.policy.clone()),
             recorder: Rc::new(recorder),
             phase,
             rng: RefCell::new(fastrand::Rng::new()),

@@ -269,7 +269,8 @@ impl Agent {
         }
         let parsed = changed.iter().filter_map(|name| Some((name.parse::<ServiceName>().ok()?, name)));
         self.publisher.update(parsed.map(|(service, name)| {
-            let endpoints = self.client.endpoints(name).map(|endpoints| endpoints.cloned().collect());
+            let endpoints =
+                self.client.endpoints(name).map(|endpoints| endpoints.cloned().collect::<Vec<_>>());
             (service, endpoints)
         }));
         self.keep.dirty();

@@ -33,8 +33,7 @@ pub(super) async fn run(call: &mut Call) -> Last {
     let mut tried: SmallVec<[Rc<Pool>; 4]> = SmallVec::new();
     loop {
         call.record.attempts += 1;
-        let policy = &call.thread.config.policy;
-        let chosen = call.service.choose(&call.thread, policy, &tried, call.decision.idempotent);
+        let chosen = call.service.choose(&call.thread, &tried, call.decision.idempotent);
         let Some(endpoint) = chosen else {
             let failure = Failure { code: ErrorCode::NoHealthyEndpoint, reached: false, side: Side::Local };
             return Last { result: Err(failure), is_budget_spent: false };
@@ -53,7 +52,7 @@ pub(super) async fn run(call: &mut Call) -> Last {
         if !may_retry || call.record.attempts > call.decision.retries_max {
             return Last { result, is_budget_spent: false };
         }
-        if !call.service.withdraw_retry(&call.thread.config.policy) {
+        if !call.service.withdraw_retry() {
             call.record.metrics().budget_exhausted.fetch_add(1, Relaxed);
             return Last { result, is_budget_spent: true };
         }
@@ -68,7 +67,7 @@ pub(super) async fn run(call: &mut Call) -> Last {
 /// The first retry goes at once, elsewhere; later ones wait.
 async fn back_off(call: &Call) {
     if let Some(step) = call.record.attempts.checked_sub(2) {
-        let wait = call.thread.config.policy.retry.backoff.delay(step, &mut call.thread.rng.borrow_mut());
+        let wait = call.service.policy.retry.backoff.delay(step, &mut call.thread.rng.borrow_mut());
         tokio::time::sleep(wait).await;
     }
 }
@@ -126,7 +125,7 @@ fn outcome(result: &Result<Reply, Failure>) -> Outcome {
 fn judge(call: &Call, endpoint: &LocalEndpoint, outcome: Outcome) {
     match outcome.fault() {
         Some(fault) => {
-            let policy = &call.thread.config.policy.outlier;
+            let policy = &call.service.policy.outlier;
             load::blame(&call.service, endpoint, fault, policy, &mut call.thread.rng.borrow_mut());
         }
         None if matches!(outcome, Outcome::Answer(_)) => load::praise(endpoint),

@@ -99,14 +99,13 @@ async fn to_service(
     (mut head, body): (Parts, Incoming),
     record: RecordGuard,
 ) -> Response<ResponseBody> {
-    let policy = &thread.config.policy;
-    let decision = decide(&head, policy);
-    service.note_request(policy);
+    let decision = decide(&head, &service.policy);
+    service.note_request();
     let asked = prepare(&mut head);
     let source = if body.is_end_stream() {
         Source::Empty
     } else {
-        Source::Replay(Replay::new(body, policy.retry.body_max, record.received.clone()))
+        Source::Replay(Replay::new(body, service.policy.retry.body_max, record.received.clone()))
     };
     let deadline = decision.limit.and_then(|limit| Instant::now().checked_add(limit.time));
     let mut call = Call { thread, service, decision, head, source, record, asked, current: None, deadline };
@@ -154,7 +153,7 @@ fn too_late(call: Call) -> Response<ResponseBody> {
     let is_deadline = call.decision.limit.is_some_and(|limit| limit.is_deadline);
     // The policy's patience is a judgement on the endpoint; a caller in a hurry is not.
     if let (false, Some(endpoint)) = (is_deadline, &call.current) {
-        let policy = &call.thread.config.policy.outlier;
+        let policy = &call.service.policy.outlier;
         let mut rng = call.thread.rng.borrow_mut();
         load::blame(&call.service, endpoint, outlier::Failure::Soft, policy, &mut rng);
     }

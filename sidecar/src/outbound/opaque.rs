@@ -25,13 +25,13 @@ pub(super) struct Accepted {
 
 /// Connects to one endpoint of the service; the record says which, or why to none.
 pub(super) async fn connect(thread: &Rc<Thread>, service: &LocalService) -> Option<Accepted> {
-    let policy = &thread.config.policy;
-    service.note_request(policy);
+    let policy = &service.policy;
+    service.note_request();
     let mut record = RecordGuard::begin(&thread.recorder, &service.metrics, None);
     let mut tried: SmallVec<[Rc<Pool>; 4]> = SmallVec::new();
     loop {
         record.attempts += 1;
-        let Some(endpoint) = service.choose(thread, policy, &tried, true) else {
+        let Some(endpoint) = service.choose(thread, &tried, true) else {
             record.fail(ErrorCode::NoHealthyEndpoint);
             return None;
         };
@@ -48,7 +48,7 @@ pub(super) async fn connect(thread: &Rc<Thread>, service: &LocalService) -> Opti
                 tracing::debug!(%error, endpoint = %endpoint.label, "opaque connection failed");
                 let fault = outlier::Failure::Hard;
                 load::blame(service, &endpoint, fault, &policy.outlier, &mut thread.rng.borrow_mut());
-                if record.attempts > policy.retry.retries_max || !service.withdraw_retry(policy) {
+                if record.attempts > policy.retry.retries_max || !service.withdraw_retry() {
                     record.fail(error.code());
                     return None;
                 }

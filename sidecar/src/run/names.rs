@@ -37,7 +37,7 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_does_not_exist_is_not_waited_for() {
         let (directory, publisher, mut demands) = table::directory();
-        publisher.update([("here".parse().unwrap(), Some(Vec::new()))]);
+        publisher.update([("here".parse().unwrap(), Some(Vec::<weft_model::endpoint::Endpoint>::new()))]);
         let names = ["here", "nowhere"].map(|name| name.parse().unwrap());
         let answering = async {
             let demand = demands.recv().await.unwrap();

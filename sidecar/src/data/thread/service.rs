@@ -3,6 +3,7 @@
 use std::{
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
 use smallvec::SmallVec;
@@ -27,6 +28,8 @@ pub(crate) struct LocalService {
     pub(crate) table: Arc<ServiceTable>,
     pub(crate) port_name: Box<str>,
     pub(crate) endpoints: Vec<Rc<LocalEndpoint>>,
+    /// The sidecar's own, and what a ServicePolicy says over it.
+    pub(crate) policy: Rc<Policy>,
     pub(crate) metrics: Arc<ServiceMetrics>,
 }
 
@@ -55,6 +58,10 @@ impl LocalService {
             Some(before) => Arc::clone(&before.metrics),
             None => thread.metrics.service(Direction::Outbound, &table.name.to_string().into()),
         };
+        let policy = match table.traffic.policy() {
+            Some(patch) => Rc::new(patch.over(&thread.config.policy)),
+            None => Rc::clone(&thread.policy),
+        };
         let known = before.map_or(&[][..], |before| &before.endpoints);
         let endpoints = table
             .endpoints
@@ -63,18 +70,23 @@ impl LocalService {
                 let kept = known.iter().find(|known| Arc::ptr_eq(&known.shared.cell, &shared.cell));
                 Rc::new(match kept {
                     Some(kept) => kept.succeed(shared),
-                    None => LocalEndpoint::new(thread, &metrics.service, shared, port_name),
+                    None => LocalEndpoint::new(
+                        thread,
+                        &metrics.service,
+                        shared,
+                        port_name,
+                        policy.timeouts.connect,
+                    ),
                 })
             })
             .collect();
-        Self { table, port_name: port_name.into(), endpoints, metrics }
+        Self { table, port_name: port_name.into(), endpoints, policy, metrics }
     }
 
     /// The endpoint for the next attempt, and its place.
     pub(crate) fn choose(
         &self,
         thread: &Thread,
-        policy: &Policy,
         tried: &[Rc<Pool>],
         may_probe: bool,
     ) -> Option<Rc<LocalEndpoint>> {
@@ -83,14 +95,14 @@ impl LocalService {
             .collect();
         let now = clock::now();
         let choice = Choice {
-            balance: policy.balance,
+            balance: &self.policy.balance.algorithm,
             count: self.endpoints.len(),
             tried: &places,
             may_probe,
             now,
-            turn: match policy.balance {
+            turn: match self.policy.balance.algorithm {
                 Balance::RoundRobin => self.table.cell.round_robin.fetch_add(1, Relaxed),
-                Balance::P2cPeakEwma => 0,
+                _ => 0,
             },
         };
         let mut rng = thread.rng.borrow_mut();
@@ -107,25 +119,31 @@ impl LocalService {
     }
 
     /// One request came: the name is in use, and the budget grows.
-    pub(crate) fn note_request(&self, policy: &Policy) {
+    pub(crate) fn note_request(&self) {
         let cell = &self.table.cell;
         cell.last_used.store(clock::now_secs(), Relaxed);
         let now = clock::now_ms();
-        let budget = &policy.retry.budget;
+        let budget = &self.policy.retry.budget;
         let deposit = |word| Some(budget::deposit(word, now, budget));
         let _ = cell.budget.fetch_update(Relaxed, Relaxed, deposit);
     }
 
     /// Whether the budget allows one more attempt; it is then taken.
-    pub(crate) fn withdraw_retry(&self, policy: &Policy) -> bool {
+    pub(crate) fn withdraw_retry(&self) -> bool {
         let now = clock::now_ms();
-        let withdraw = |word| budget::withdraw(word, now, &policy.retry.budget);
+        let withdraw = |word| budget::withdraw(word, now, &self.policy.retry.budget);
         self.table.cell.budget.fetch_update(Relaxed, Relaxed, withdraw).is_ok()
     }
 }
 
 impl LocalEndpoint {
-    fn new(thread: &Thread, service: &Arc<str>, shared: &Arc<TableEndpoint>, port_name: &str) -> Self {
+    fn new(
+        thread: &Thread,
+        service: &Arc<str>,
+        shared: &Arc<TableEndpoint>,
+        port_name: &str,
+        connect_timeout: Duration,
+    ) -> Self {
         let endpoint = &shared.endpoint;
         let (target, hop) = match &endpoint.hop {
             HopTarget::Sidecar { address, .. } => {
@@ -146,7 +164,7 @@ impl LocalEndpoint {
             }
         };
         let has_sidecar = hop.is_some();
-        let dial = Dial { target, hop, timeout: thread.config.policy.timeouts.connect };
+        let dial = Dial { target, hop, timeout: connect_timeout };
         let epoch = shared.cell.critical_epoch.load(Relaxed);
         let label: Arc<str> = format!("{}/{}", endpoint.key.node, endpoint.key.id).into();
         Self {
