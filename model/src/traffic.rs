@@ -44,8 +44,8 @@ pub enum Spec {
     Route(Route),
     /// A ServicePolicy: what it says over the sidecar's own policy. Of several the oldest counts.
     Policy(PolicyPatch),
-    /// A RateLimitPolicy.
-    RateLimit(RateLimit),
+    /// A RateLimitPolicy: a request needs a token of each that it matches.
+    RateLimits(Vec<RateLimit>),
 }
 
 /// The rules of one route for one parent.
@@ -118,6 +118,17 @@ pub enum PathMatch {
     Prefix(Box<str>),
     /// The whole path; a text that `regex` compiles.
     Regex(Box<str>),
+    /// A GRPCRoute's: on `/<service>/<method>`, a call whose content type begins with `application/grpc`.
+    Grpc(GrpcMethod),
+}
+
+/// On the two parts of a gRPC path; `None` = any.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GrpcMethod {
+    /// `package.Service`.
+    pub service: Option<ValuePattern>,
+    /// `Method`.
+    pub method: Option<ValuePattern>,
 }
 
 /// On a header or query parameter.
@@ -273,7 +284,7 @@ impl Traffic {
     pub fn policy(&self) -> Option<&PolicyPatch> {
         self.items.iter().find_map(|item| match &item.spec {
             Spec::Policy(patch) => Some(patch),
-            Spec::Route(_) | Spec::RateLimit(_) => None,
+            Spec::Route(_) | Spec::RateLimits(_) => None,
         })
     }
 }
