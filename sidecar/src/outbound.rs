@@ -53,6 +53,7 @@ pub(crate) async fn connection(thread: Rc<Thread>, io: TcpStream) {
 
 /// Serves HTTP whose requests go by `route`.
 async fn http(thread: &Rc<Thread>, stream: Stream, wire: Wire, route: Route) {
-    let carry = |request| call::call(Rc::clone(thread), route.clone(), request);
+    let peer = stream.peer();
+    let carry = |request| call::call(Rc::clone(thread), route.clone(), peer, request);
     serve::http(thread, stream, wire, Drains::No, carry).await;
 }

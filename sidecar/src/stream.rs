@@ -3,6 +3,7 @@
 
 use std::{
     io,
+    net::IpAddr,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -22,6 +23,7 @@ const READ_SIZE: usize = 4 * 1_024;
 pub(crate) struct Stream {
     ahead: BytesMut,
     io: TcpStream,
+    peer: Option<IpAddr>,
 }
 
 impl Stream {
@@ -29,7 +31,13 @@ impl Stream {
     pub(crate) fn new(io: TcpStream) -> Self {
         // An error here means that the peer is gone already; the next read says so.
         let _ = io.set_nodelay(true);
-        Self { ahead: BytesMut::new(), io }
+        let peer = io.peer_addr().ok().map(|peer| peer.ip().to_canonical());
+        Self { ahead: BytesMut::new(), io, peer }
+    }
+
+    /// Who is at the other end; `None` when it is gone already.
+    pub(crate) fn peer(&self) -> Option<IpAddr> {
+        self.peer
     }
 
     /// The bytes read ahead.

@@ -1,6 +1,6 @@
 //! One call from its request to its response: target, decision, record and total timeout around the attempts.
 
-use std::{pin::pin, rc::Rc, time::Duration};
+use std::{net::IpAddr, pin::pin, rc::Rc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Request, Response, Version, header, request::Parts};
 use http_body::Body;
@@ -39,6 +39,8 @@ pub(super) struct Call {
     /// Where the last attempt went.
     pub(super) current: Option<Rc<LocalEndpoint>>,
     deadline: Option<Instant>,
+    /// The caller's address, for what is told apart by it.
+    pub(super) peer: Option<IpAddr>,
 }
 
 /// Where the body of each attempt comes from.
@@ -52,6 +54,7 @@ pub(super) enum Source {
 pub(super) async fn call(
     thread: Rc<Thread>,
     route: Route,
+    peer: Option<IpAddr>,
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
     let (mut head, body) = request.into_parts();
@@ -65,7 +68,7 @@ pub(super) async fn call(
     let received = record.received.clone();
     received.check_end(&body);
     let version = head.version;
-    let mut response = route_call(&thread, &route, (head, body), record).await;
+    let mut response = route_call(&thread, &route, peer, (head, body), record).await;
     if version < Version::HTTP_2 && !received.is_whole() {
         forward::say_close(&mut response);
     }
@@ -75,6 +78,7 @@ pub(super) async fn call(
 async fn route_call(
     thread: &Rc<Thread>,
     route: &Route,
+    peer: Option<IpAddr>,
     (head, body): (Parts, Incoming),
     mut record: RecordGuard,
 ) -> Response<ResponseBody> {
@@ -84,7 +88,7 @@ async fn route_call(
     match resolve(thread, route, &head).await {
         Ok(Target::Service(service)) => {
             record.belongs_to(&service.metrics);
-            to_service(Rc::clone(thread), service, (head, body), record).await
+            to_service(Rc::clone(thread), service, peer, (head, body), record).await
         }
         Ok(Target::Outside { host, port }) => {
             egress::carry(thread, (&host, port), (head, body), record).await
@@ -96,6 +100,7 @@ async fn route_call(
 async fn to_service(
     thread: Rc<Thread>,
     service: Rc<LocalService>,
+    peer: Option<IpAddr>,
     (mut head, body): (Parts, Incoming),
     record: RecordGuard,
 ) -> Response<ResponseBody> {
@@ -108,7 +113,8 @@ async fn to_service(
         Source::Replay(Replay::new(body, service.policy.retry.body_max, record.received.clone()))
     };
     let deadline = decision.limit.and_then(|limit| Instant::now().checked_add(limit.time));
-    let mut call = Call { thread, service, decision, head, source, record, asked, current: None, deadline };
+    let mut call =
+        Call { thread, service, decision, head, source, record, asked, current: None, deadline, peer };
     let meter = call.record.received.clone();
     match in_time(attempts::run(&mut call), decision.limit, &meter).await {
         Some(last) => answer(call, last),
@@ -158,6 +164,7 @@ fn too_late(call: Call) -> Response<ResponseBody> {
         load::blame(&call.service, endpoint, outlier::Failure::Soft, policy, &mut rng);
     }
     let code = if is_deadline { ErrorCode::DeadlineExceeded } else { ErrorCode::UpstreamTimeout };
+    tracing::debug!(peer = ?call.peer, %code, "call ran out of time");
     refuse(code, call.decision.grpc, call.record)
 }
 
