@@ -9,6 +9,7 @@ mod call;
 mod decide;
 mod egress;
 mod opaque;
+mod outcome;
 mod target;
 pub(crate) mod upstream;
 

@@ -10,7 +10,7 @@ use http::Request;
 use smallvec::SmallVec;
 use weft_model::error_code::ErrorCode;
 
-use super::{call::Call, decide::Outcome};
+use super::{call::Call, outcome::Outcome};
 use crate::{
     answer::Reply,
     data::thread::LocalEndpoint,

@@ -1,13 +1,11 @@
-//! Decide, then do: one plain value that holds every choice made for a request before its first attempt, and
-//! the rules of what is tried again. Pure.
+//! Decide, then do: one plain value that holds every choice made for a request before its first attempt. Pure.
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, request::Parts};
-use weft_model::{error_code::ErrorCode, outlier, policy::Policy};
+use http::{HeaderMap, HeaderValue, Method, Version, request::Parts};
+use weft_model::policy::Policy;
 
 use crate::{
-    exchange::{Failure, Side},
     forward::{GRPC_TIMEOUT, IDEMPOTENCY_KEY, WEFT_DEADLINE, is_grpc},
     pool::Wire,
 };
@@ -35,17 +33,6 @@ pub(crate) struct Limit {
     pub(crate) time: Duration,
     /// The caller's deadline rather than the policy's timeout.
     pub(crate) is_deadline: bool,
-}
-
-/// What one attempt came to, as far as a retry is concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// A response of the application's own.
-    Answer(StatusCode),
-    /// A failure that the other sidecar has answered.
-    Named(ErrorCode),
-    /// No response head.
-    Failed(Failure),
 }
 
 /// Puts policy and request together.
@@ -112,59 +99,6 @@ pub(crate) fn grpc_timeout(time: Duration) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("1m"))
 }
 
-impl Outcome {
-    /// Whether another attempt is safe and makes sense.
-    pub(crate) fn wants_retry(self, idempotent: bool) -> bool {
-        match self {
-            // What an application says is its answer, whatever the status.
-            Self::Answer(_) => false,
-            Self::Named(code) => match code {
-                // The other sidecar's word that its application saw nothing.
-                ErrorCode::ConnectFailed
-                | ErrorCode::WrongEndpoint
-                | ErrorCode::Draining
-                | ErrorCode::Overloaded => true,
-                ErrorCode::UpstreamReset => idempotent,
-                _ => false,
-            },
-            Self::Failed(failure) => failure.side != Side::Downstream && (!failure.reached || idempotent),
-        }
-    }
-
-    /// How bad it was of the endpoint; `None` = not at all, or not its fault.
-    pub(crate) fn fault(self) -> Option<outlier::Failure> {
-        match self {
-            Self::Answer(status) => {
-                // Gateway errors say that the instance cannot work; a 500 may be one bad request.
-                let cannot =
-                    [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
-                cannot.contains(&status).then_some(outlier::Failure::Soft)
-            }
-            Self::Named(ErrorCode::ConnectFailed | ErrorCode::WrongEndpoint | ErrorCode::Draining) => {
-                Some(outlier::Failure::Hard)
-            }
-            Self::Named(
-                ErrorCode::UpstreamReset
-                | ErrorCode::UpstreamTimeout
-                | ErrorCode::ProtocolError
-                | ErrorCode::Overloaded,
-            ) => Some(outlier::Failure::Soft),
-            Self::Named(_) => None,
-            Self::Failed(failure) => match (failure.side, failure.code) {
-                (Side::Downstream | Side::Local, _) => None,
-                (
-                    Side::Upstream,
-                    ErrorCode::UpstreamReset
-                    | ErrorCode::UpstreamTimeout
-                    | ErrorCode::ProtocolError
-                    | ErrorCode::Overloaded,
-                ) => Some(outlier::Failure::Soft),
-                (Side::Upstream, _) => Some(outlier::Failure::Hard),
-            },
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,31 +111,10 @@ mod tests {
         request.body(()).unwrap().into_parts().0
     }
 
-    fn failed(code: ErrorCode, reached: bool) -> Outcome {
-        Outcome::Failed(Failure { code, reached, side: Side::Upstream })
-    }
-
     #[test]
-    fn a_post_is_retried_only_when_the_application_cannot_have_seen_it() {
-        let post = decide(&head(Method::POST, &[]), &Policy::default()).idempotent;
-        assert!(failed(ErrorCode::ConnectFailed, false).wants_retry(post));
-        assert!(Outcome::Named(ErrorCode::Draining).wants_retry(post));
-        assert!(!failed(ErrorCode::UpstreamReset, true).wants_retry(post));
-        assert!(!Outcome::Named(ErrorCode::UpstreamReset).wants_retry(post));
-    }
-
-    #[test]
-    fn idempotent_requests_are_retried_after_a_reset_and_keys_make_a_post_one() {
-        for head in [head(Method::GET, &[]), head(Method::POST, &[("idempotency-key", "1")])] {
-            let idempotent = decide(&head, &Policy::default()).idempotent;
-            assert!(failed(ErrorCode::UpstreamReset, true).wants_retry(idempotent));
-        }
-    }
-
-    #[test]
-    fn an_applications_own_answer_is_never_retried() {
-        assert!(!Outcome::Answer(StatusCode::SERVICE_UNAVAILABLE).wants_retry(true));
-        assert!(!Outcome::Named(ErrorCode::DeadlineExceeded).wants_retry(true));
+    fn a_key_makes_a_post_idempotent() {
+        let idempotent = |headers: &[_]| decide(&head(Method::POST, headers), &Policy::default()).idempotent;
+        assert!(idempotent(&[("idempotency-key", "1")]) && !idempotent(&[]));
     }
 
     #[test]
