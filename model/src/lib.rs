@@ -18,4 +18,5 @@ pub mod mesh_file;
 pub mod name;
 pub mod outlier;
 pub mod policy;
+pub mod rate_limit;
 pub mod traffic;

@@ -8,7 +8,18 @@
 //!  RateLimitPolicy ──────┘
 //! ```
 
-use std::{sync::Arc, time::Duration};
+pub mod compile;
+mod index;
+pub mod limit;
+mod matching;
+pub mod pattern;
+mod precedence;
+mod query;
+pub mod rewrite;
+pub mod split;
+pub mod view;
+
+use std::{cmp::Ordering, sync::Arc, time::Duration};
 
 use crate::{name::ServiceName, policy::patch::PolicyPatch};
 
@@ -21,9 +32,9 @@ pub struct Item {
     pub spec: Spec,
 }
 
-/// The resource behind an item. Items are ordered by age, then by namespace and name, as the Gateway API orders
+/// The resource behind an item. Items are ordered by age, then by `namespace/name`, as the Gateway API orders
 /// routes that match alike: the oldest first.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// Milliseconds since the epoch.
     pub created_ms: u64,
@@ -39,6 +50,7 @@ pub struct Origin {
 
 /// See [`Item`].
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "few are kept, one a resource, and none is moved on a hot path")]
 pub enum Spec {
     /// An HTTPRoute or GRPCRoute.
     Route(Route),
@@ -264,6 +276,23 @@ pub enum RateKey {
     SourceAddress,
     /// The name of the rule that matched.
     Route,
+}
+
+impl Ord for Origin {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // As one text, in which a hyphen sorts before the slash: not namespace first, name second.
+        let path = |origin: &Self| [&*origin.namespace, "/", &*origin.name].concat();
+        let by_age = self.created_ms.cmp(&other.created_ms);
+        by_age
+            .then_with(|| path(self).cmp(&path(other)))
+            .then_with(|| (&self.kind, self.generation).cmp(&(&other.kind, other.generation)))
+    }
+}
+
+impl PartialOrd for Origin {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// Everything said about one service.
