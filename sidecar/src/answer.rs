@@ -36,7 +36,8 @@ pub(crate) fn pass_on(
     };
     let (mut head, body) = response.into_parts();
     forward::clean_response(&mut head.headers, named);
-    head.version = version;
+    // An older client is known to the server, which says what it needs to keep its connection.
+    head.version = version.max(Version::HTTP_11);
     record.status = head.status.as_u16();
     record.attempts = record.attempts.max(1);
     if let Some(code) = named {

@@ -29,8 +29,10 @@ pub enum Detected {
 /// For a listener where only HTTP is spoken: the first bytes are enough, the server answers what is malformed.
 pub fn detect_http(bytes: &[u8]) -> Detected {
     match h2(bytes) {
-        Detected::Opaque => match bytes.first() {
-            Some(first) if is_method_byte(*first) => Detected::Http1,
+        // An empty line before a request is to be ignored (RFC 9112 section 2.2), as the server then does.
+        Detected::Opaque => match bytes {
+            [b'\r'] | [b'\r', b'\n'] => Detected::NeedMore,
+            [b'\r', b'\n', first, ..] | [first, ..] if is_method_byte(*first) => Detected::Http1,
             _ => Detected::Opaque,
         },
         known => known,
@@ -115,5 +117,10 @@ mod tests {
         assert_eq!(detect_http(b"GET"), Detected::Http1);
         assert_eq!(detect_http(b"PRI"), Detected::NeedMore);
         assert_eq!(detect_http(b"\x16\x03\x01"), Detected::Opaque);
+        for begun in [&b"\r"[..], b"\r\n"] {
+            assert_eq!(detect_http(begun), Detected::NeedMore);
+        }
+        assert_eq!(detect_http(b"\r\nGET"), Detected::Http1);
+        assert_eq!(detect_http(b"\r\n\r"), Detected::Opaque);
     }
 }

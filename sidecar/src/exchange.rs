@@ -3,13 +3,15 @@
 
 use std::{error::Error, rc::Rc, time::Duration};
 
-use http::{Request, Response};
+use http::{HeaderValue, Method, Request, Response, header};
+use http_body::Body;
 use hyper::body::Incoming;
 use weft_model::error_code::ErrorCode;
 
 use crate::{
     body::{BodyError, RequestBody},
     pool::{Lease, Pool, Wire},
+    strict,
 };
 
 /// Connections that turn out to be closed when they are used, before a new one is made for sure.
@@ -55,8 +57,9 @@ pub(crate) async fn exchange(
             tracing::debug!(%error, "upstream connection failed");
             Failure { code: error.code(), reached: false, side: Side::Upstream }
         })?;
+        frame(&mut request, wire);
         let error = match lease.send(request).await {
-            Ok(response) => return Ok((response, lease)),
+            Ok(response) => return settle(response).map(|response| (response, lease)),
             Err(error) => error,
         };
         let mut error = *error;
@@ -66,6 +69,26 @@ pub(crate) async fn exchange(
         }
     }
     Err(Failure { code: ErrorCode::ConnectFailed, reached: false, side: Side::Upstream })
+}
+
+/// A body of unknown length is sent in chunks, with any method; the library would drop it where few expect one.
+fn frame(request: &mut Request<RequestBody>, wire: Wire) {
+    if wire == Wire::Http1
+        && matches!(*request.method(), Method::GET | Method::HEAD)
+        && !request.body().is_end_stream()
+        && !request.headers().contains_key(header::CONTENT_LENGTH)
+    {
+        request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+}
+
+/// A response whose end not all readers find in the same place is none: its connection goes with it.
+fn settle(mut response: Response<Incoming>) -> Result<Response<Incoming>, Failure> {
+    if strict::settle_response(response.headers_mut()) {
+        return Ok(response);
+    }
+    tracing::debug!(status = %response.status(), "upstream response of doubtful length");
+    Err(Failure { code: ErrorCode::ProtocolError, reached: true, side: Side::Upstream })
 }
 
 fn classify(error: &hyper::Error, unsent: bool) -> Failure {

@@ -7,7 +7,7 @@ use http::{
 };
 use weft_model::error_code::ErrorCode;
 
-use crate::body::ResponseBody;
+use crate::{body::ResponseBody, strict};
 
 /// The code of a failure that Weft answered; never an application's.
 pub(crate) const WEFT_ERROR: HeaderName = HeaderName::from_static("weft-error");
@@ -42,7 +42,9 @@ pub(crate) fn refusal(head: &Parts) -> Option<ErrorCode> {
     // More than one is refused (RFC 9112 section 3.2).
     let hosts = head.headers.get_all(header::HOST).iter().take(2).count();
     let is_nameless = head.version == Version::HTTP_2 && hosts == 0 && head.uri.authority().is_none();
-    (hosts > 1 || is_nameless || head.method == Method::CONNECT).then_some(ErrorCode::BadRequest)
+    let is_bad =
+        hosts > 1 || is_nameless || head.method == Method::CONNECT || !strict::is_plain_request(head);
+    is_bad.then_some(ErrorCode::BadRequest)
 }
 
 /// Tells host and target as an origin server is told them in this version: once each.
@@ -57,6 +59,10 @@ pub(crate) fn settle_target(head: &mut Parts) {
             head.uri = Uri::from_parts(parts).unwrap_or_default();
         }
         return;
+    }
+    if head.version == Version::HTTP_10 {
+        // It may have come without a host, which its successor does not (RFC 9112 section 3.2).
+        head.headers.entry(header::HOST).or_insert(HeaderValue::from_static(""));
     }
     head.version = Version::HTTP_11;
     if let Some(authority) = head.uri.authority() {
@@ -101,6 +107,11 @@ pub(crate) fn clean_response(headers: &mut HeaderMap, named: Option<ErrorCode>) 
     for name in [&WEFT_RETRY, &WEFT_ATTEMPT, &WEFT_DEADLINE] {
         headers.remove(name);
     }
+}
+
+/// Whether the request was one that cannot be understood: nor can what follows it on an HTTP/1 connection.
+pub(crate) fn is_bad_request(response: &Response<ResponseBody>) -> bool {
+    response.status() == StatusCode::BAD_REQUEST && response.headers().contains_key(&WEFT_ERROR)
 }
 
 /// Says that this HTTP/1 connection carries nothing after this answer.

@@ -101,6 +101,10 @@ fn opening(bytes: &[u8], protocol: Protocol) -> Option<Opening> {
         Detected::NeedMore => None,
         Detected::Http1 => Some(Opening::Bare(Wire::Http1)),
         Detected::Http2 => Some(Opening::Bare(Wire::Http2)),
+        Detected::Opaque if matches!(protocol, Protocol::Http | Protocol::Http2 | Protocol::Grpc) => {
+            tracing::info!("client of an application that speaks http speaks none, closed");
+            Some(Opening::Broken)
+        }
         Detected::Opaque => Some(Opening::Bare(Wire::Opaque)),
     }
 }

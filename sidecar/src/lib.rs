@@ -31,5 +31,6 @@ mod relay;
 mod replay;
 pub mod run;
 mod stream;
+mod strict;
 pub mod table;
 mod upgrade;

@@ -70,7 +70,9 @@ pub(super) async fn call(
             }
         }
     };
-    if version < Version::HTTP_2 && (thread.inbound.is_draining.get() || !received.is_whole()) {
+    if version < Version::HTTP_2
+        && (thread.inbound.is_draining.get() || !received.is_whole() || forward::is_bad_request(&response))
+    {
         forward::say_close(&mut response);
     }
     response

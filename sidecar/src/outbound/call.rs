@@ -69,7 +69,7 @@ pub(super) async fn call(
     received.check_end(&body);
     let version = head.version;
     let mut response = route_call(&thread, &route, peer, (head, body), record).await;
-    if version < Version::HTTP_2 && !received.is_whole() {
+    if version < Version::HTTP_2 && (!received.is_whole() || forward::is_bad_request(&response)) {
         forward::say_close(&mut response);
     }
     response

@@ -159,7 +159,9 @@ async fn only_registered_names_are_carried_where_egress_says_so() {
     let outside = App::named("outside").await;
     let caller = Sidecar::start(SidecarConfig { egress: Egress::Registered, ..config() });
     let uri = format!("http://{}/x", outside.address);
-    let got = send(caller.outbound, Request::get(uri).body(Full::default()).unwrap()).await;
+    let got =
+        send(caller.outbound, Request::get(uri).header("host", "outside").body(Full::default()).unwrap())
+            .await;
     assert_eq!((got.status, got.header("weft-error"), outside.count()), (404, "no-route", 0));
 }
 

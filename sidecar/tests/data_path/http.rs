@@ -19,7 +19,8 @@ async fn a_call_by_any_form_of_its_name_reaches_the_application() {
         let got = get(caller.outbound, host).await;
         assert_eq!((got.status, &got.body[..]), (200, &b"orders"[..]), "{host}");
     }
-    let proxied = Request::get("http://orders.default/a").body(Full::default()).unwrap();
+    let proxied =
+        Request::get("http://orders.default/a").header("host", "orders").body(Full::default()).unwrap();
     assert_eq!(send(caller.outbound, proxied).await.status, 200);
     assert_eq!(replica.app.count(), 4);
 }
@@ -66,7 +67,9 @@ async fn names_outside_the_mesh_are_refused_by_host_and_forwarded_by_absolute_ur
     let got = get(caller.outbound, "nowhere").await;
     assert_eq!((got.status, got.header("weft-error")), (404, "no-route"));
     let uri = format!("http://{}/x", outside.address);
-    let got = send(caller.outbound, Request::get(uri).body(Full::default()).unwrap()).await;
+    let got =
+        send(caller.outbound, Request::get(uri).header("host", "outside").body(Full::default()).unwrap())
+            .await;
     assert_eq!(&got.body[..], b"outside");
 }
 

@@ -1,0 +1,220 @@
+//! What the HTTP library takes and we do not, because two servers could read it differently: told from a parsed
+//! head, in both directions. It knows neither target nor policy; what the library itself refuses never gets here.
+
+use http::{
+    HeaderMap, HeaderValue, Method, Version, header,
+    request::Parts,
+    uri::{Scheme, Uri},
+};
+
+/// Framing fields by the names under which a gateway that makes variables of fields reads them too.
+const DISGUISED: [&str; 2] = ["content_length", "transfer_encoding"];
+
+/// Whether all servers read this request alike.
+pub(crate) fn is_plain_request(head: &Parts) -> bool {
+    let headers = &head.headers;
+    is_plain_target(head)
+        && is_plain_coding(headers)
+        && is_plain_host(head)
+        && !headers.keys().any(|name| {
+            // The length first: it tells nearly all names apart.
+            DISGUISED
+                .iter()
+                .any(|disguise| name.as_str().len() == disguise.len() && name.as_str() == *disguise)
+        })
+}
+
+/// Whether all readers find the same end of this response. Lengths that agree become one (RFC 9112 section 6.3).
+pub(crate) fn settle_response(headers: &mut HeaderMap) -> bool {
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let (first, second) = (lengths.next(), lengths.next());
+    let Some(first) = first else { return is_plain_coding(headers) };
+    if second.is_none() && is_number(first.as_bytes()) {
+        return is_plain_coding(headers);
+    }
+    let Some(length) = agreed_length(headers) else { return false };
+    headers.insert(header::CONTENT_LENGTH, length);
+    is_plain_coding(headers)
+}
+
+/// The one number that all lengths say, in lists or in lines.
+fn agreed_length(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut agreed: Option<&str> = None;
+    for value in headers.get_all(header::CONTENT_LENGTH) {
+        for number in value.to_str().ok()?.split(',').map(str::trim) {
+            if !is_number(number.as_bytes()) || agreed.is_some_and(|agreed| agreed != number) {
+                return None;
+            }
+            agreed = Some(number);
+        }
+    }
+    agreed.and_then(|number| number.parse().ok())
+}
+
+fn is_number(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit)
+}
+
+/// No coding, or `chunked` alone, once. Another one below it would be lost with the field (RFC 9112 section 6.1).
+fn is_plain_coding(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// A target in one of the forms that it may have, without bytes that need escaping (RFC 9112 section 3.2, RFC 9113
+/// section 8.3.1). The forms of CONNECT are the tunnel's to judge.
+fn is_plain_target(head: &Parts) -> bool {
+    if head.method == Method::CONNECT {
+        return true;
+    }
+    let has_authority = head.uri.authority().is_some();
+    let is_known = match head.uri.scheme() {
+        Some(scheme) => has_authority && (*scheme == Scheme::HTTP || *scheme == Scheme::HTTPS),
+        None => !has_authority,
+    };
+    let path = head.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
+    let is_path = path.starts_with('/') || (path == "*" && head.method == Method::OPTIONS);
+    // An absolute target may leave the path out, and begin with its query.
+    is_known
+        && (is_path || (has_authority && matches!(path.bytes().next(), None | Some(b'?'))))
+        && path.is_ascii()
+}
+
+/// One host where the version demands one, and no more than a host (RFC 9112 section 3.2).
+fn is_plain_host(head: &Parts) -> bool {
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let (host, more) = (hosts.next(), hosts.next());
+    if more.is_some() || (host.is_none() && head.version == Version::HTTP_11) {
+        return false;
+    }
+    host.is_none_or(|host| is_host(host.as_bytes())) && is_plain_authority(&head.uri, head.version)
+}
+
+fn is_plain_authority(uri: &Uri, version: Version) -> bool {
+    let Some(authority) = uri.authority() else { return true };
+    match authority.as_str().rsplit_once('@') {
+        // User information is deprecated, and has no place at all in an `:authority` (RFC 9113 section 8.3.1).
+        Some((_, host)) => version < Version::HTTP_2 && !host.is_empty() && is_host(host.as_bytes()),
+        None => is_host(authority.as_str().as_bytes()),
+    }
+}
+
+/// `uri-host [ ":" port ]` (RFC 9110 section 7.2), without the comma that would make it a list. Empty is a host.
+fn is_host(host: &[u8]) -> bool {
+    let (name, rest) = if host.first() == Some(&b'[') {
+        let end = host.iter().position(|byte| *byte == b']');
+        let Some((address, rest)) = end.and_then(|end| host.split_at_checked(end + 1)) else { return false };
+        let inside = address.iter().filter(|byte| !matches!(byte, b'[' | b']'));
+        if !inside.clone().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')) {
+            return false;
+        }
+        (address, rest)
+    } else {
+        let end = host.iter().position(|byte| *byte == b':').unwrap_or(host.len());
+        host.split_at_checked(end).unwrap_or((host, &[]))
+    };
+    let is_name = name.first() == Some(&b'[') || name.iter().all(|byte| is_name_byte(*byte));
+    is_name && (rest.is_empty() || rest.strip_prefix(b":").is_some_and(is_port))
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(&byte)
+}
+
+fn is_port(port: &[u8]) -> bool {
+    port.is_empty()
+        || std::str::from_utf8(port)
+            .is_ok_and(|port| is_number(port.as_bytes()) && port.parse::<u16>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn head(method: &str, uri: &str, fields: &[(&'static str, &'static str)]) -> Parts {
+        let mut head = Request::builder().method(method).uri(uri).body(()).unwrap().into_parts().0;
+        for (name, value) in fields {
+            head.headers.append(*name, HeaderValue::from_static(value));
+        }
+        head
+    }
+
+    fn is_plain(method: &str, uri: &str, fields: &[(&'static str, &'static str)]) -> bool {
+        is_plain_request(&head(method, uri, fields))
+    }
+
+    #[test]
+    fn usual_requests_are_plain() {
+        for uri in [
+            "/",
+            "/a?b=c",
+            "//x",
+            "http://orders/x",
+            "http://orders",
+            "http://orders?a",
+            "http://u:p@orders/",
+        ] {
+            assert!(is_plain("GET", uri, &[("host", "orders:80")]), "{uri}");
+        }
+        assert!(is_plain("OPTIONS", "*", &[("host", "")]));
+        assert!(is_plain("POST", "/", &[("host", "[::1]:80"), ("transfer-encoding", "Chunked")]));
+    }
+
+    #[test]
+    fn targets_of_no_form_are_not() {
+        for uri in ["*", "orders:80", "orders", "gopher://orders/"] {
+            assert!(!is_plain("GET", uri, &[("host", "orders")]), "{uri}");
+        }
+        let mut utf8 = head("GET", "/", &[("host", "orders")]);
+        utf8.uri = Uri::from_maybe_shared(bytes::Bytes::from_static(b"/caf\xc3\xa9")).unwrap();
+        assert!(!is_plain_request(&utf8));
+    }
+
+    #[test]
+    fn one_host_that_is_a_host_is_demanded() {
+        assert!(!is_plain("GET", "/", &[]));
+        assert!(!is_plain("GET", "/", &[("host", "a"), ("host", "a")]));
+        for host in
+            ["a b", "a,b", "a/b", "a@b", "a:b", "a:1:2", "a:99999", "[::1", "[::1]x", "a\tb", "http://a"]
+        {
+            assert!(!is_plain("GET", "/", &[("host", host)]), "{host}");
+        }
+    }
+
+    #[test]
+    fn codings_other_than_chunked_once_are_not_plain() {
+        for coding in ["chunked, chunked", "gzip, chunked", ",chunked", "identity", ""] {
+            assert!(!is_plain("POST", "/", &[("host", "a"), ("transfer-encoding", coding)]), "{coding}");
+        }
+        assert!(!is_plain("POST", "/", &[("host", "a"), ("transfer_encoding", "chunked")]));
+        assert!(!is_plain("POST", "/", &[("host", "a"), ("content_length", "1")]));
+    }
+
+    #[test]
+    fn lengths_of_a_response_become_one_or_none() {
+        for (given, settled) in [
+            (&["5"][..], Some("5")),
+            (&["5", "5"], Some("5")),
+            (&["5, 5"], Some("5")),
+            (&["5, 6"], None),
+            (&["5", "6"], None),
+            (&["+5"], None),
+            (&[""], None),
+        ] {
+            let mut headers: HeaderMap = HeaderMap::new();
+            for value in given {
+                headers.append(header::CONTENT_LENGTH, HeaderValue::from_static(value));
+            }
+            assert_eq!(settle_response(&mut headers), settled.is_some(), "{given:?}");
+            if let Some(settled) = settled {
+                assert_eq!(headers.get_all(header::CONTENT_LENGTH).iter().collect::<Vec<_>>(), [settled]);
+            }
+        }
+    }
+}
