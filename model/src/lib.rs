@@ -19,4 +19,5 @@ pub mod name;
 pub mod outlier;
 pub mod policy;
 pub mod rate_limit;
+pub mod resource;
 pub mod traffic;

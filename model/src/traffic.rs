@@ -63,8 +63,8 @@ pub enum Spec {
 /// The rules of one route for one parent.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Route {
-    /// Only calls to this port of the service (`parentRef.port` or the name of a port); empty = any.
-    pub port: Option<PortRef>,
+    /// Only calls to these ports of the service (`port` or `sectionName` of the parents); empty = any.
+    pub ports: Vec<PortRef>,
     /// In the order of the resource.
     pub rules: Vec<Rule>,
 }
@@ -130,7 +130,7 @@ pub enum PathMatch {
     Prefix(Box<str>),
     /// The whole path; a text that `regex` compiles.
     Regex(Box<str>),
-    /// A GRPCRoute's: on `/<service>/<method>`, a call whose content type begins with `application/grpc`.
+    /// A GRPCRoute's: on a path `/<service>/<method>`, neither part empty.
     Grpc(GrpcMethod),
 }
 
