@@ -23,8 +23,10 @@ mod grpc_route;
 mod http_route;
 mod matching;
 pub mod metadata;
+pub mod rate_limit_policy;
 pub mod reference;
 pub mod route;
+pub mod service_policy;
 mod value;
 
 #[cfg(test)]
@@ -33,7 +35,9 @@ mod tests;
 use decode::{Fields, Node, Sink};
 pub use error::{Errors, FieldError, Reason};
 use metadata::Metadata;
+use rate_limit_policy::LimitSpec;
 use route::RouteSpec;
+use service_policy::PolicySpec;
 
 /// The group of the Gateway API.
 pub const GATEWAY_GROUP: &str = "gateway.networking.k8s.io";
@@ -66,6 +70,10 @@ pub struct Resource {
 pub enum Spec {
     /// Of an HTTPRoute or GRPCRoute.
     Route(RouteSpec),
+    /// Of a ServicePolicy.
+    Policy(Box<PolicySpec>),
+    /// Of a RateLimitPolicy.
+    RateLimit(LimitSpec),
 }
 
 impl Kind {
@@ -155,18 +163,27 @@ impl Resource {
     pub fn targets(&self) -> Vec<ServiceName> {
         match &self.spec {
             Spec::Route(route) => route.routes().into_iter().map(|(service, _)| service).collect(),
+            Spec::Policy(policy) => policy.targets().to_vec(),
+            Spec::RateLimit(policy) => policy.targets().to_vec(),
         }
     }
 
     /// What it says about each of its targets, for a sidecar.
     pub fn items(&self) -> Vec<(ServiceName, Item)> {
-        let item = |said| Item { origin: self.origin(), spec: said };
+        let origin = self.origin();
+        let item = |said| Item { origin: origin.clone(), spec: said };
+        let for_each = |targets: &[ServiceName], said: &Said| {
+            targets.iter().map(|service| (service.clone(), item(said.clone()))).collect()
+        };
         match &self.spec {
-            Spec::Route(route) => route
-                .routes()
-                .into_iter()
-                .map(|(service, route)| (service, item(Said::Route(route))))
-                .collect(),
+            Spec::Route(route) => {
+                let routes = route.routes().into_iter();
+                routes.map(|(service, route)| (service, item(Said::Route(route)))).collect()
+            }
+            Spec::Policy(policy) => for_each(policy.targets(), &Said::Policy(policy.patch().clone())),
+            Spec::RateLimit(policy) => {
+                for_each(policy.targets(), &Said::RateLimits(policy.limits().to_vec()))
+            }
         }
     }
 
@@ -180,7 +197,7 @@ impl Resource {
                     "say nothing where the parent is a Service: to tell hosts apart, match the header `host`"
                         .into(),
             }],
-            Spec::Route(_) => Vec::new(),
+            Spec::Route(_) | Spec::Policy(_) | Spec::RateLimit(_) => Vec::new(),
         }
     }
 
@@ -223,7 +240,8 @@ fn resource(fields: &mut Fields<'_>) -> Option<Resource> {
     let spec = fields.required("spec", |node| match kind {
         Kind::HttpRoute => http_route::read(node, &namespace).map(Spec::Route),
         Kind::GrpcRoute => grpc_route::read(node, &namespace).map(Spec::Route),
-        Kind::ServicePolicy | Kind::RateLimitPolicy => None,
+        Kind::ServicePolicy => service_policy::read(node, &namespace).map(|policy| Spec::Policy(Box::new(policy))),
+        Kind::RateLimitPolicy => rate_limit_policy::read(node, &namespace).map(Spec::RateLimit),
     });
     Some(Resource { kind, metadata: metadata?, spec: spec? })
 }

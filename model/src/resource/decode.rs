@@ -98,6 +98,11 @@ impl<'a> Node<'a> {
         text
     }
 
+    /// The text, if it is one; anything else is no error.
+    pub(super) fn as_text(&self) -> Option<&'a str> {
+        self.value.as_str()
+    }
+
     /// A text of `min` to `max` bytes.
     pub(super) fn text_of(&self, length: RangeInclusive<usize>) -> Option<&'a str> {
         let text = self.text()?;

@@ -61,7 +61,7 @@ fn method(node: &Node<'_>) -> Option<GrpcMethod> {
         let mut part = |name, part| {
             let node = fields.get(name)?;
             // An empty text is any, as an absent one.
-            let is_any = node.clone().text().is_some_and(str::is_empty);
+            let is_any = node.as_text().is_some_and(str::is_empty);
             if is_any { None } else { pattern(&node, comparison?, part) }
         };
         let (service, method) = (part("service", Part::Service), part("method", Part::Method));

@@ -1,7 +1,5 @@
 //! HTTPRoute: the rules of its CRD, those that Kubernetes checks by CEL included.
 
-use std::time::Duration;
-
 use super::{
     decode::{Fields, Node},
     error::Reason,
@@ -55,23 +53,11 @@ fn has_one_prefix(matches: &[Match]) -> bool {
     }
 }
 
-/// A time, or never; `None` = not said.
-type Said = Option<Option<Duration>>;
-
-fn timeouts(node: &Node<'_>) -> Option<(Said, Said)> {
+fn timeouts(node: &Node<'_>) -> Option<(value::Said, value::Said)> {
     node.object(|fields| {
         let request = fields.optional("request", value::timeout);
         let backend = fields.optional("backendRequest", value::timeout);
-        if let (Some(Some(all)), Some(Some(one))) = (request, backend)
-            && one > all
-        {
-            let message = format!(
-                "is {}, longer than `request` ({}), which holds it: give at most that",
-                value::shown(one),
-                value::shown(all)
-            );
-            fields.fail("backendRequest", Reason::Invalid, message);
-        }
+        value::check_timeouts(fields, request, backend);
         Some((request, backend))
     })
 }

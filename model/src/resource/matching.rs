@@ -75,7 +75,7 @@ pub(super) fn headers(fields: &mut Fields<'_>) -> Vec<ValueMatch> {
     fields.list("headers", CONDITIONS_MAX, |node| {
         let condition = node.object(|fields| {
             let name = fields.required("name", value::header_name);
-            let pattern = pattern(fields, HEADER_VALUE_MAX, |node| value::header_value(node));
+            let pattern = pattern(fields, HEADER_VALUE_MAX, value::header_value);
             Some(ValueMatch { name: name?, value: pattern? })
         })?;
         let message =

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{
-    decode::Node,
+    decode::{Fields, Node},
     error::{Reason, clip},
 };
 use crate::name::{LABEL_LENGTH_MAX, Label};
@@ -17,6 +17,9 @@ pub(super) const HEADER_VALUE_MAX: usize = 4_096;
 pub(super) const PATH_MAX: usize = 1_024;
 /// The longest host name and the longest name of an object, in bytes (RFC 1035 section 2.3.4).
 pub(super) const SUBDOMAIN_MAX: usize = 253;
+
+/// A time, or never; `None` = not said.
+pub(super) type Said = Option<Option<Duration>>;
 
 /// A Gateway API duration (GEP-2257): up to four whole numbers of up to five digits, each with its unit.
 pub(super) fn duration(node: &Node<'_>) -> Option<Duration> {
@@ -35,9 +38,47 @@ pub(super) fn span(node: &Node<'_>) -> Option<Duration> {
 }
 
 /// A duration whose zero means never.
-#[allow(clippy::option_option, reason = "absent or wrong, and never, are two answers")]
-pub(super) fn timeout(node: &Node<'_>) -> Option<Option<Duration>> {
+pub(super) fn timeout(node: &Node<'_>) -> Said {
     duration(node).map(|time| if time.is_zero() { None } else { Some(time) })
+}
+
+/// Notes that one attempt may not take longer than all of them together.
+pub(super) fn check_timeouts(fields: &Fields<'_>, request: Said, backend: Said) {
+    if let (Some(Some(all)), Some(Some(one))) = (request, backend)
+        && one > all
+    {
+        let message = format!(
+            "is {}, longer than `request` ({}), which holds it: give at most that",
+            shown(one),
+            shown(all)
+        );
+        fields.fail("backendRequest", Reason::Invalid, message);
+    }
+}
+
+/// A size in bytes: a number, or one with `Ki` or `Mi` as Kubernetes writes it.
+pub(super) fn bytes(node: &Node<'_>, max: u64) -> Option<usize> {
+    let Some(text) = node.as_text() else {
+        return node.integer(0..=max).and_then(|size| usize::try_from(size).ok());
+    };
+    let (number, unit) = match text.strip_suffix("Ki").map(|number| (number, 1_024)) {
+        Some(found) => found,
+        None => {
+            (text.strip_suffix("Mi").unwrap_or(text), if text.ends_with("Mi") { 1_024 * 1_024 } else { 1 })
+        }
+    };
+    let size = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    match size {
+        Some(size) if size <= max => usize::try_from(size).ok(),
+        Some(size) => {
+            node.invalid(format!("is {size} bytes: at most {max} are allowed"));
+            None
+        }
+        None => {
+            node.invalid(format!("`{}` is not a size: write bytes, or `64Ki`, `1Mi`", clip(text)));
+            None
+        }
+    }
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -225,6 +266,7 @@ fn check_path(text: &str) -> Result<(), String> {
 /// A regular expression that the sidecar compiles.
 pub(super) fn regex<'a>(node: &Node<'a>, max: usize) -> Option<&'a str> {
     let text = node.text_of(1..=max)?;
+    node.keep(crate::traffic::pattern::check(text).map_err(|error| error.to_string()))?;
     Some(text)
 }
 
