@@ -240,7 +240,9 @@ fn resource(fields: &mut Fields<'_>) -> Option<Resource> {
     let spec = fields.required("spec", |node| match kind {
         Kind::HttpRoute => http_route::read(node, &namespace).map(Spec::Route),
         Kind::GrpcRoute => grpc_route::read(node, &namespace).map(Spec::Route),
-        Kind::ServicePolicy => service_policy::read(node, &namespace).map(|policy| Spec::Policy(Box::new(policy))),
+        Kind::ServicePolicy => {
+            service_policy::read(node, &namespace).map(|policy| Spec::Policy(Box::new(policy)))
+        }
         Kind::RateLimitPolicy => rate_limit_policy::read(node, &namespace).map(Spec::RateLimit),
     });
     Some(Resource { kind, metadata: metadata?, spec: spec? })

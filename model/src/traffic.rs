@@ -16,6 +16,7 @@ pub mod pattern;
 mod precedence;
 mod query;
 pub mod rewrite;
+mod scope;
 pub mod split;
 pub mod view;
 

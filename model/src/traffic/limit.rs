@@ -96,7 +96,7 @@ mod tests {
             matches: vec![Match { path: Some(PathMatch::Prefix(prefix.into())), ..Match::default() }],
             ..Rule::default()
         };
-        let route = Route { port: None, rules: vec![rule("read", "/read"), rule("", "/")] };
+        let route = Route { ports: Vec::new(), rules: vec![rule("read", "/read"), rule("", "/")] };
         Compiled::new([(&origin, &route)], [limit])
     }
 

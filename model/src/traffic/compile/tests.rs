@@ -17,7 +17,7 @@ fn origin(created_ms: u64, namespace: &str, name: &str) -> Origin {
 
 fn route(rules: impl IntoIterator<Item = Vec<Match>>) -> Route {
     let rules = rules.into_iter().map(|matches| Rule { matches, ..Rule::default() }).collect();
-    Route { port: None, rules }
+    Route { ports: Vec::new(), rules }
 }
 
 fn path(path: PathMatch) -> Match {
