@@ -27,7 +27,7 @@ use tokio::{
 
 pub use self::bind::{Listeners, UpstreamListeners};
 use self::{bind::ThreadListeners, thread::Thread};
-use crate::{clock, config::SidecarConfig, metrics::DataMetrics, record::Recorder, table::Directory};
+use crate::{clock, config::SidecarConfig, metrics::DataMetrics, record::RecordQueue, table::Directory};
 
 /// Between deregistration and the first refusal: time for callers to hear of it.
 pub const DRAIN_GRACE: Duration = Duration::from_millis(250);
@@ -62,7 +62,7 @@ struct Seed {
     config: Arc<SidecarConfig>,
     directory: Directory,
     metrics: Arc<DataMetrics>,
-    recorder: Recorder,
+    records: RecordQueue,
     phase: watch::Receiver<Phase>,
     undrained: watch::Sender<usize>,
     listeners: ThreadListeners,
@@ -79,7 +79,7 @@ pub fn spawn(
     listeners: Listeners,
     metrics: &Arc<DataMetrics>,
 ) -> io::Result<DataThreads> {
-    let recorder = Recorder::spawn(&config.access_log, Arc::clone(&metrics.records_dropped))?;
+    let records = RecordQueue::spawn(&config.access_log, Arc::clone(&metrics.records_dropped))?;
     let listeners = listeners.split();
     let (phase, phases) = watch::channel(Phase::Serving);
     let (undrained, waiting) = watch::channel(listeners.len());
@@ -90,7 +90,7 @@ pub fn spawn(
             config: Arc::clone(config),
             directory: directory.clone(),
             metrics: Arc::clone(metrics),
-            recorder: recorder.clone(),
+            records: records.clone(),
             phase: phases.clone(),
             undrained: undrained.clone(),
             listeners,
@@ -144,12 +144,13 @@ fn run(seed: Seed) {
         Ok(runtime) => runtime,
         Err(error) => return tracing::error!(%error, "data thread has no runtime"),
     };
-    let Seed { config, directory, metrics, recorder, phase, undrained, listeners, _ended } = seed;
+    let Seed { config, directory, metrics, records, phase, undrained, listeners, _ended } = seed;
     let mut end = phase.clone();
     LocalSet::new().block_on(&runtime, async move {
-        let thread = Rc::new(Thread::new(&config, directory, metrics, recorder, phase));
+        let thread = Rc::new(Thread::new(&config, directory, metrics, records, phase));
         tokio::task::spawn_local(Rc::clone(&thread).follow());
         tokio::task::spawn_local(sweep(Rc::clone(&thread)));
+        tokio::task::spawn_local(Rc::clone(&thread.recorder).flush_in_time());
         tokio::task::spawn_local(report_quiet(Rc::clone(&thread), undrained));
         serve::listen(&thread, listeners);
         // An error means that the handle is gone, which is an end as well.

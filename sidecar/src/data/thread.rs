@@ -20,7 +20,7 @@ use crate::{
     config::SidecarConfig,
     metrics::{ConnectionMetrics, DataMetrics, Direction, ServiceMetrics},
     pool::{Dial, Pool, Target},
-    record::Recorder,
+    record::{RecordQueue, Recorder},
     table::{Directory, Table},
 };
 
@@ -79,7 +79,7 @@ impl Thread {
         config: &Arc<SidecarConfig>,
         directory: Directory,
         metrics: Arc<DataMetrics>,
-        recorder: Recorder,
+        records: RecordQueue,
         phase: watch::Receiver<Phase>,
     ) -> Self {
         let upstream_connections = metrics.connections("upstream");
@@ -101,7 +101,7 @@ impl Thread {
         Self {
             config: Arc::clone(config),
             policy: Rc::new(config.policy.clone()),
-            recorder: Rc::new(recorder),
+            recorder: Rc::new(Recorder::new(records)),
             phase,
             rng: RefCell::new(fastrand::Rng::new()),
             inbound,

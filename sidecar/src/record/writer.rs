@@ -2,7 +2,7 @@
 //! and sizes, and not what a record says.
 //!
 //! ```text
-//!  record ─▶ line ─▶ buffer ─▶ FILE ──over FILE_BYTES_MAX──▶ FILE.1 (what was there goes), FILE anew
+//!  line ─▶ buffer ─▶ FILE ──over FILE_BYTES_MAX──▶ FILE.1 (what was there goes), FILE anew
 //! ```
 
 use std::{
@@ -11,8 +11,6 @@ use std::{
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
-
-use serde::Serialize;
 
 use crate::config::AccessLog;
 
@@ -26,7 +24,6 @@ const BEFORE: &str = ".1";
 /// See the module.
 pub(super) struct Writer {
     out: BufWriter<Box<dyn Write + Send>>,
-    line: Vec<u8>,
     /// None where nothing grows: standard output, a pipe, `/dev/null`.
     file: Option<Growing>,
 }
@@ -62,17 +59,14 @@ impl Writer {
     }
 
     fn new(out: Box<dyn Write + Send>, file: Option<Growing>) -> Self {
-        Self { out: BufWriter::with_capacity(BUFFER_SIZE, out), line: Vec::new(), file }
+        Self { out: BufWriter::with_capacity(BUFFER_SIZE, out), file }
     }
 
-    /// Writes one record as a line of JSON, to the buffer.
-    pub(super) fn write(&mut self, record: &impl Serialize) -> io::Result<()> {
-        self.line.clear();
-        serde_json::to_writer(&mut self.line, record)?;
-        self.line.push(b'\n');
-        self.out.write_all(&self.line)?;
+    /// Writes one record, a whole line, to the buffer.
+    pub(super) fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        self.out.write_all(line)?;
         let Some(file) = &mut self.file else { return Ok(()) };
-        file.size += self.line.len() as u64;
+        file.size += line.len() as u64;
         if file.size >= file.size_max { self.begin_anew() } else { Ok(()) }
     }
 
@@ -114,13 +108,13 @@ mod tests {
         fs::write(&path, "123456789\n").unwrap();
         let mut writer = Writer::append(&path, 100).unwrap();
         for _ in 0..14 {
-            writer.write(&"1234567").unwrap();
+            writer.write(b"123456789\n").unwrap();
         }
         writer.flush().unwrap();
         let before = dir.path().join("access.log.1");
         assert_eq!((lines(&before), lines(&path)), (10, 5));
         for _ in 0..5 {
-            writer.write(&"1234567").unwrap();
+            writer.write(b"123456789\n").unwrap();
         }
         assert_eq!((lines(&before), lines(&path)), (10, 0));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "one file before, and no more");
