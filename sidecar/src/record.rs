@@ -7,6 +7,7 @@ mod recorder;
 mod writer;
 
 use std::{
+    ops::{Deref, DerefMut},
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
 };
@@ -46,9 +47,14 @@ pub(crate) struct Line {
     pub(crate) request_id: Option<HeaderValue>,
 }
 
-/// A call under way. Its end, however it comes, is counted and recorded once.
+/// A call under way. Its end, however it comes, is counted and recorded once. On the heap, since it moves from
+/// the call to the body of its answer.
 #[derive(Debug)]
-pub(crate) struct RecordGuard {
+pub(crate) struct RecordGuard(Box<Open>);
+
+/// What is known of a call so far.
+#[derive(Debug)]
+pub(crate) struct Open {
     recorder: Rc<Recorder>,
     metrics: Arc<ServiceMetrics>,
     /// None for a connection, and where no records are written.
@@ -68,7 +74,7 @@ pub(crate) struct RecordGuard {
 
 impl RecordGuard {
     pub(crate) fn begin(recorder: &Rc<Recorder>, metrics: &Arc<ServiceMetrics>, line: Option<Line>) -> Self {
-        Self {
+        Self(Box::new(Open {
             recorder: Rc::clone(recorder),
             metrics: Arc::clone(metrics),
             line,
@@ -82,7 +88,7 @@ impl RecordGuard {
             received: crate::body::Meter::default(),
             sent: 0,
             active: None,
-        }
+        }))
     }
 
     /// The service is found: from here on it counts there.
@@ -91,7 +97,7 @@ impl RecordGuard {
     }
 
     pub(crate) fn metrics(&self) -> &ServiceMetrics {
-        &self.metrics
+        &self.0.metrics
     }
 
     pub(crate) fn add_sent(&mut self, bytes: usize) {
@@ -115,7 +121,21 @@ impl RecordGuard {
     }
 }
 
-impl Drop for RecordGuard {
+impl Deref for RecordGuard {
+    type Target = Open;
+
+    fn deref(&self) -> &Open {
+        &self.0
+    }
+}
+
+impl DerefMut for RecordGuard {
+    fn deref_mut(&mut self) -> &mut Open {
+        &mut self.0
+    }
+}
+
+impl Drop for Open {
     fn drop(&mut self) {
         let ended = clock::now();
         let nanos = ended - self.started;

@@ -1,0 +1,82 @@
+//! A record's line is one JSON object whatever a caller sends; times and numbers are those of the libraries.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::Value;
+use weft_model::error_code::ErrorCode;
+
+use super::*;
+use crate::{metrics::Direction, record::Line};
+
+pub(in crate::record) fn record() -> AccessRecord {
+    AccessRecord {
+        ended: 1,
+        direction: Direction::Outbound,
+        service: "orders.default".into(),
+        endpoint: Some("node/1".into()),
+        line: Some(Line {
+            method: Method::GET,
+            uri: "http://orders/a?secret=1".parse().unwrap(),
+            request_id: Some("id".parse().unwrap()),
+        }),
+        status: 200,
+        error: None,
+        cancelled: false,
+        attempts: 1,
+        received_bytes: 0,
+        sent_bytes: 12,
+        nanos: 1_234_567,
+    }
+}
+
+fn line(record: &AccessRecord) -> String {
+    let mut line = Vec::new();
+    json(record, UNIX_EPOCH + Duration::from_micros(951_782_400_000_001), &mut line);
+    String::from_utf8(line).unwrap()
+}
+
+#[test]
+fn a_record_is_one_object_with_what_is_known() {
+    assert_eq!(
+        line(&record()),
+        r#"{"time":"2000-02-29T00:00:00.000001Z","direction":"outbound","service":"orders.default","endpoint":"node/1","method":"GET","path":"/a","status":200,"attempts":1,"received_bytes":0,"sent_bytes":12,"duration_ms":1.234,"request_id":"id"}"#
+    );
+    let failed = AccessRecord {
+        endpoint: None,
+        line: None,
+        error: Some(ErrorCode::NoRoute),
+        cancelled: true,
+        ..record()
+    };
+    assert_eq!(
+        line(&failed),
+        r#"{"time":"2000-02-29T00:00:00.000001Z","direction":"outbound","service":"orders.default","status":200,"weft-error":"no-route","cancelled":true,"attempts":1,"received_bytes":0,"sent_bytes":12,"duration_ms":1.234}"#
+    );
+}
+
+#[test]
+fn nothing_that_a_caller_sends_breaks_the_line() {
+    let mut hostile = record();
+    hostile.line.as_mut().unwrap().request_id =
+        Some(http::HeaderValue::from_bytes(b"a\"b\\c\xff\td").unwrap());
+    let parsed: Value = serde_json::from_str(&line(&hostile)).unwrap();
+    assert_eq!(parsed["request_id"], "a\"b\\c\u{fffd}\td");
+}
+
+proptest! {
+    #[test]
+    fn times_are_those_of_humantime(micros in 0_u64..253_402_300_799_000_000) {
+        let time = UNIX_EPOCH + Duration::from_micros(micros);
+        let mut text = Vec::new();
+        rfc3339(time, &mut text);
+        prop_assert_eq!(String::from_utf8(text).unwrap(), humantime::format_rfc3339_micros(time).to_string());
+    }
+
+    #[test]
+    fn numbers_are_those_of_the_library(value: u64) {
+        let mut text = Vec::new();
+        decimal(value, &mut text);
+        prop_assert_eq!(String::from_utf8(text).unwrap(), value.to_string());
+    }
+}
