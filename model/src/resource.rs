@@ -27,6 +27,8 @@ pub mod rate_limit_policy;
 pub mod reference;
 pub mod route;
 pub mod service_policy;
+pub mod status;
+pub mod text;
 mod value;
 
 #[cfg(test)]
@@ -180,7 +182,9 @@ impl Resource {
                 let routes = route.routes().into_iter();
                 routes.map(|(service, route)| (service, item(Said::Route(route)))).collect()
             }
-            Spec::Policy(policy) => for_each(policy.targets(), &Said::Policy(policy.patch().clone())),
+            Spec::Policy(policy) => {
+                for_each(policy.targets(), &Said::Policy(Box::new(policy.patch().clone())))
+            }
             Spec::RateLimit(policy) => {
                 for_each(policy.targets(), &Said::RateLimits(policy.limits().to_vec()))
             }
@@ -201,7 +205,8 @@ impl Resource {
         }
     }
 
-    fn origin(&self) -> Origin {
+    /// Whose word it is, for its order among others.
+    pub fn origin(&self) -> Origin {
         Origin {
             created_ms: self.metadata.created_ms,
             namespace: self.metadata.namespace.as_str().into(),

@@ -51,12 +51,11 @@ pub struct Origin {
 
 /// See [`Item`].
 #[derive(Debug, Clone, PartialEq)]
-#[allow(clippy::large_enum_variant, reason = "few are kept, one a resource, and none is moved on a hot path")]
 pub enum Spec {
     /// An HTTPRoute or GRPCRoute.
     Route(Route),
     /// A ServicePolicy: what it says over the sidecar's own policy. Of several the oldest counts.
-    Policy(PolicyPatch),
+    Policy(Box<PolicyPatch>),
     /// A RateLimitPolicy: a request needs a token of each that it matches.
     RateLimits(Vec<RateLimit>),
 }
@@ -313,7 +312,7 @@ impl Traffic {
     /// What the ServicePolicy that counts says: the oldest one's.
     pub fn policy(&self) -> Option<&PolicyPatch> {
         self.items.iter().find_map(|item| match &item.spec {
-            Spec::Policy(patch) => Some(patch),
+            Spec::Policy(patch) => Some(&**patch),
             Spec::Route(_) | Spec::RateLimits(_) => None,
         })
     }

@@ -107,16 +107,16 @@ fn retries(fields: &mut Fields<'_>, patch: &mut PolicyPatch) -> Option<()> {
     Some(())
 }
 
-/// `on`, `codes` and `grpcCodes`: what is not named has its default.
+/// `conditions`, `codes` and `grpcCodes`: what is not named has its default.
 fn retry_on(fields: &mut Fields<'_>) -> Option<RetryOn> {
     const WORDS: [(&str, Condition); 3] = [
         ("ConnectFailure", Condition::ConnectFailure),
         ("RefusedStream", Condition::RefusedStream),
         ("Reset", Condition::Reset),
     ];
-    let is_said = ["on", "codes", "grpcCodes"].into_iter().any(|name| fields.has(name));
+    let is_said = ["conditions", "codes", "grpcCodes"].into_iter().any(|name| fields.has(name));
     let mut on = RetryOn::default();
-    if let Some(node) = fields.get("on") {
+    if let Some(node) = fields.get("conditions") {
         let mut seen = Vec::new();
         node.list(WORDS.len(), |node| {
             let condition = node.one_of(&WORDS)?;

@@ -48,7 +48,6 @@ const fn route(item: &Item) -> Option<(&Origin, &Route)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::patch::PolicyPatch;
 
     /// `kind namespace/name` and the port it is bound to, 0 = any.
     fn traffic(routes: &[(&str, &str, u16)]) -> Traffic {
@@ -61,7 +60,7 @@ mod tests {
         };
         let mut items: Vec<Item> = (0..).zip(routes).map(item).collect();
         let origin = items.first().map(|item| item.origin.clone()).expect("a route");
-        items.push(Item { origin, spec: Spec::Policy(PolicyPatch::default()) });
+        items.push(Item { origin, spec: Spec::Policy(Box::default()) });
         Traffic::new(items)
     }
 

@@ -70,6 +70,6 @@ fn thousandths(node: &Node<'_>) -> Option<u32> {
         node.invalid(format!("is {factor}: give a number from {SMALLEST} to {LARGEST}, as in 1.9"));
         return None;
     }
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0.1 to 10, checked above")]
-    Some((factor * 1_000.0).round() as u32)
+    // Rounded as it is shown, which no cast does without losing something.
+    format!("{:.0}", factor * 1_000.0).parse().ok()
 }
