@@ -1,3 +1,5 @@
+//! What good resources become; what is said of bad ones stands in `golden`.
+
 use std::time::Duration;
 
 use super::*;

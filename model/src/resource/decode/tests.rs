@@ -1,3 +1,5 @@
+//! The reader over invented objects: places, words, limits.
+
 use serde_json::json;
 
 use super::*;

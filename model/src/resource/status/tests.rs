@@ -1,3 +1,5 @@
+//! Conditions over an invented world of services and resources.
+
 use super::*;
 use crate::resource::parse;
 

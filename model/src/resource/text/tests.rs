@@ -1,3 +1,5 @@
+//! Files of several documents, and texts that are none.
+
 use serde_json::json;
 
 use super::*;
