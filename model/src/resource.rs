@@ -231,7 +231,7 @@ fn resource(fields: &mut Fields<'_>) -> Option<Resource> {
     let kind = kind(fields);
     let metadata = fields.required("metadata", metadata::read);
     // What the control plane reports; nobody writes it.
-    fields.get("status");
+    fields.pass_over("status");
     let namespace = match &metadata {
         Some(metadata) => metadata.namespace.clone(),
         // The errors are noted; any namespace lets the spec be read.
@@ -239,7 +239,7 @@ fn resource(fields: &mut Fields<'_>) -> Option<Resource> {
     };
     let Some(kind) = kind else {
         // Of which kind its fields are is not known.
-        fields.get("spec");
+        fields.pass_over("spec");
         return None;
     };
     let spec = fields.required("spec", |node| match kind {
@@ -260,8 +260,10 @@ fn kind(fields: &mut Fields<'_>) -> Option<Kind> {
         let words = Kind::ALL.map(|kind| (kind.as_str(), kind));
         node.one_of(&words)
     })?;
-    if version? != kind.api_version() {
-        let message = format!("is another for {kind}: write `{}`", kind.api_version());
+    let version = version?;
+    if version != kind.api_version() {
+        let version = error::clip(&version);
+        let message = format!("`{version}` has no {kind} here: write `{}`", kind.api_version());
         fields.fail("apiVersion", Reason::NotSupported, message);
         return None;
     }

@@ -45,6 +45,8 @@ pub(super) struct Fields<'a> {
     path: String,
     sink: &'a Sink,
     asked: Vec<&'static str>,
+    /// Known, and not to be recommended.
+    refused: Vec<&'static str>,
 }
 
 impl Sink {
@@ -107,14 +109,11 @@ impl<'a> Node<'a> {
     pub(super) fn text_of(&self, length: RangeInclusive<usize>) -> Option<&'a str> {
         let text = self.text()?;
         if text.len() > *length.end() {
-            self.fail(
-                Reason::TooLong,
-                format!("has {} bytes: at most {} are allowed", text.len(), length.end()),
-            );
+            self.fail(Reason::TooLong, format!("has {} bytes: give at most {}", text.len(), length.end()));
             return None;
         }
         if text.len() < *length.start() {
-            self.fail(Reason::Required, "is empty");
+            self.fail(Reason::Required, "is empty: write something, or leave it out");
             return None;
         }
         Some(text)
@@ -156,11 +155,14 @@ impl<'a> Node<'a> {
 
     /// One of a few words.
     pub(super) fn one_of<T: Clone>(&self, choices: &[(&str, T)]) -> Option<T> {
-        let text = self.text()?;
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        let Some(text) = self.as_text() else {
+            self.wrong_type("one of ", &words.join(", "));
+            return None;
+        };
         if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text) {
             return Some(value.clone());
         }
-        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
         let advice = nearest(text, &words)
             .map(|word| format!("did you mean `{word}`? It is one of"))
             .unwrap_or_else(|| "give one of".into());
@@ -175,7 +177,8 @@ impl<'a> Node<'a> {
             self.wrong_type("an object", "");
             return None;
         };
-        let mut fields = Fields { map, path: self.path.clone(), sink: self.sink, asked: Vec::new() };
+        let mut fields =
+            Fields { map, path: self.path.clone(), sink: self.sink, asked: Vec::new(), refused: Vec::new() };
         let value = read(&mut fields);
         fields.note_unknown();
         value
@@ -200,14 +203,14 @@ impl<'a> Node<'a> {
             return Vec::new();
         };
         if items.len() > max {
-            self.fail(Reason::TooMany, format!("has {} items: at most {max} are allowed", items.len()));
+            self.fail(Reason::TooMany, format!("has {} items: give at most {max}", items.len()));
             return Vec::new();
         }
         let child = |(index, value)| Node { value, path: format!("{}[{index}]", self.path), sink: self.sink };
         items.iter().enumerate().map(child).filter_map(|node| read(&node)).collect()
     }
 
-    fn wrong_type(&self, wanted: &str, remedy: &str) {
+    pub(super) fn wrong_type(&self, wanted: &str, remedy: &str) {
         let found = match self.value {
             Value::Null => "null",
             Value::Bool(_) => "a boolean",
@@ -242,7 +245,7 @@ impl<'a> Fields<'a> {
         if let Some(node) = self.get(name) {
             return read(&node);
         }
-        self.fail(name, Reason::Required, "is missing");
+        self.fail(name, Reason::Required, "is missing: add it");
         None
     }
 
@@ -267,10 +270,23 @@ impl<'a> Fields<'a> {
 
     /// A field that the reference knows and Weft does not act on: an error that says what to do instead.
     pub(super) fn unsupported(&mut self, name: &'static str, instead: &str) {
-        self.asked.push(name);
+        self.refused.push(name);
         if self.has(name) {
             self.fail(name, Reason::NotSupported, format!("is not supported by Weft: {instead}"));
         }
+    }
+
+    /// A field that has no place here, for a reason that its author may not see at once.
+    pub(super) fn refuse(&mut self, name: &'static str, message: &str) {
+        self.refused.push(name);
+        if self.has(name) {
+            self.fail(name, Reason::Forbidden, message);
+        }
+    }
+
+    /// A field that is taken and not acted on.
+    pub(super) fn pass_over(&mut self, name: &'static str) {
+        self.refused.push(name);
     }
 
     /// Notes an error of a field of this object.
@@ -296,7 +312,8 @@ impl<'a> Fields<'a> {
     }
 
     fn note_unknown(&self) {
-        for name in self.map.keys().filter(|name| !self.asked.contains(&name.as_str())) {
+        let is_known = |name: &str| self.asked.contains(&name) || self.refused.contains(&name);
+        for name in self.map.keys().filter(|name| !is_known(name)) {
             let advice = match nearest(name, &self.asked) {
                 Some(known) => format!("did you mean `{known}`?"),
                 None if self.asked.is_empty() => "nothing is known here".into(),

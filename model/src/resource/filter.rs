@@ -117,12 +117,13 @@ fn one(fields: &mut Fields<'_>, context: Context<'_>) -> Option<(Type, Filter)> 
     for other in Type::ALL.into_iter().filter(|other| Some(*other) != kind) {
         fields.get(other.field());
         if fields.has(other.field()) && kind.is_some() {
-            let message = format!("belongs to `type: {}`: give one filter a type", other.word());
+            let message =
+                format!("belongs to a filter of `type: {}`: move it to one of its own", other.word());
             fields.fail(other.field(), Reason::Forbidden, message);
         }
     }
     for known in ["extensionRef", "cors", "externalAuth"] {
-        fields.get(known);
+        fields.pass_over(known);
     }
     let kind = kind?;
     let filter = match kind {
@@ -199,18 +200,17 @@ fn is_first_edit(seen: &mut Vec<Box<str>>, name: &str, node: &Node<'_>) -> bool 
 /// A header that a filter may change.
 fn edited_name(node: &Node<'_>) -> Option<Box<str>> {
     let name = value::header_name(node)?;
-    let message = match &*name {
-        "host" => "`host` is changed by a URLRewrite's `hostname`",
+    let why = match &*name {
+        "host" => "is changed by a URLRewrite's `hostname`: use that",
         name if FRAMING_HEADERS.contains(&name) => {
-            "says how a message is framed or a connection used, which no rule may change"
+            "says how a message is framed or a connection used, which no rule may change: leave it out"
         }
-        name if name.starts_with(OWN_PREFIX) => "is what sidecars tell each other, which no rule may change",
+        name if name.starts_with(OWN_PREFIX) => {
+            "is what sidecars tell each other, which no rule may change: leave it out"
+        }
         _ => return Some(name),
     };
-    node.fail(
-        Reason::Forbidden,
-        format!("{message}{}", if &*name == "host" { "" } else { ": leave it out" }),
-    );
+    node.fail(Reason::Forbidden, format!("`{name}` {why}"));
     None
 }
 
@@ -218,7 +218,7 @@ fn mirror(node: &Node<'_>, scope: Scope<'_>) -> Option<Mirror> {
     node.object(|fields| {
         let backend = fields.required("backendRef", |node| {
             node.object(|fields| {
-                fields.unsupported("weight", "a mirror's share stands in `percent` or `fraction`");
+                fields.refuse("weight", "is no field of a mirror: give its share by `percent` or `fraction`");
                 reference::backend(fields, scope)
             })
         });
@@ -294,7 +294,11 @@ fn path_edit(node: &Node<'_>, context: Context<'_>) -> Option<PathEdit> {
             let is_meant = kind.is_none_or(|(meant, _)| meant == word);
             fields.get(field);
             if fields.has(field) && !is_meant {
-                fields.fail(field, Reason::Forbidden, format!("belongs to `type: {word}`: give one of them"));
+                fields.fail(
+                    field,
+                    Reason::Forbidden,
+                    format!("belongs to `type: {word}`: change the type, or leave it out"),
+                );
             }
         }
         let (word, field) = kind?;

@@ -32,11 +32,10 @@ fn rule(fields: &mut Fields<'_>, scope: Scope<'_>) -> Option<Rule> {
     let context = Context { place: Place::Grpc, scope, has_one_prefix: false };
     let filters = filter::list(fields, context);
     let backends = route::backends(fields, context);
-    fields.unsupported(
-        "timeouts",
-        "a GRPCRoute has none; let callers set a deadline, or use a ServicePolicy's `timeouts`",
-    );
-    fields.unsupported("retry", "a GRPCRoute has none; use a ServicePolicy's `retries`");
+    let deadline =
+        "is no field of a GRPCRoute: let callers set a deadline, or use a ServicePolicy's `timeouts`";
+    fields.refuse("timeouts", deadline);
+    fields.refuse("retry", "is no field of a GRPCRoute: use a ServicePolicy's `retries`");
     route::refuse_session_persistence(fields);
     let matches = if matches.is_empty() { vec![any(Vec::new())] } else { matches };
     Some(Rule { matches, filters, backends, ..Rule::default() })
@@ -65,7 +64,8 @@ fn method(node: &Node<'_>) -> Option<GrpcMethod> {
             if is_any { None } else { pattern(&node, comparison?, part) }
         };
         let (service, method) = (part("service", Part::Service), part("method", Part::Method));
-        if service.is_none() && method.is_none() && !fields.failed("service") && !fields.failed("method") {
+        let is_right = !["type", "service", "method"].iter().any(|name| fields.failed(name));
+        if service.is_none() && method.is_none() && is_right {
             let message =
                 "names neither: give `service`, `method` or both, or leave `method` out to match every call";
             fields.fail_here(Reason::Required, message);

@@ -73,14 +73,11 @@ fn without_last_slash(path: &str) -> &str {
 pub(super) fn headers(fields: &mut Fields<'_>) -> Vec<ValueMatch> {
     let mut seen = Vec::new();
     fields.list("headers", CONDITIONS_MAX, |node| {
-        let condition = node.object(|fields| {
-            let name = fields.required("name", value::header_name);
+        node.object(|fields| {
+            let name = fields.required("name", |node| new_name(&mut seen, node, value::header_name(node)?));
             let pattern = pattern(fields, HEADER_VALUE_MAX, value::header_value);
             Some(ValueMatch { name: name?, value: pattern? })
-        })?;
-        let message =
-            format!("`{}` has a condition already: put both into one regular expression", condition.name);
-        value::is_new(&mut seen, condition.name.clone(), node, &message).then_some(condition)
+        })
     })
 }
 
@@ -88,15 +85,18 @@ pub(super) fn headers(fields: &mut Fields<'_>) -> Vec<ValueMatch> {
 fn query(fields: &mut Fields<'_>) -> Vec<ValueMatch> {
     let mut seen = Vec::new();
     fields.list("queryParams", CONDITIONS_MAX, |node| {
-        let condition = node.object(|fields| {
-            let name = fields.required("name", value::token);
+        node.object(|fields| {
+            let name = fields.required("name", |node| new_name(&mut seen, node, value::token(node)?.into()));
             let pattern = pattern(fields, PATH_MAX, |node| node.text_of(1..=PATH_MAX).map(Into::into));
-            Some(ValueMatch { name: name?.into(), value: pattern? })
-        })?;
-        let message =
-            format!("`{}` has a condition already: put both into one regular expression", condition.name);
-        value::is_new(&mut seen, condition.name.clone(), node, &message).then_some(condition)
+            Some(ValueMatch { name: name?, value: pattern? })
+        })
     })
+}
+
+/// The name of a condition, unless another has it already: Kubernetes would let only the first count.
+fn new_name(seen: &mut Vec<Box<str>>, node: &Node<'_>, name: Box<str>) -> Option<Box<str>> {
+    let message = format!("`{name}` has a condition already: put both into one regular expression");
+    value::is_new(seen, name.clone(), node, &message).then_some(name)
 }
 
 /// `type` and `value` of a condition.
@@ -107,7 +107,7 @@ fn pattern(
 ) -> Option<ValuePattern> {
     let comparison = comparison(fields);
     let Some(node) = fields.get("value") else {
-        fields.fail("value", Reason::Required, "is missing");
+        fields.fail("value", Reason::Required, "is missing: add it");
         return None;
     };
     match comparison? {

@@ -61,7 +61,7 @@ pub(super) fn read(node: &Node<'_>) -> Option<Metadata> {
 /// something are refused.
 fn refuse_what_is_not_kept(fields: &mut Fields<'_>) {
     for described in ["managedFields", "selfLink"] {
-        fields.get(described);
+        fields.pass_over(described);
     }
     fields.unsupported("generateName", "give a `name`");
     fields.unsupported("finalizers", "an object is deleted at once");
@@ -99,7 +99,7 @@ fn annotations(node: &Node<'_>) -> Option<BTreeMap<Box<str>, Box<str>>> {
         annotations.insert(key.into(), text.into());
     }
     if size > ANNOTATIONS_SIZE_MAX {
-        let message = format!("have {size} bytes together: at most {ANNOTATIONS_SIZE_MAX} are allowed");
+        let message = format!("have {size} bytes together: give at most {ANNOTATIONS_SIZE_MAX}");
         node.fail(Reason::TooLong, message);
     }
     Some(annotations)

@@ -103,7 +103,10 @@ fn key(node: &Node<'_>) -> Option<RateKey> {
         if kind == Some(KeyType::Header) {
             return fields.required("name", value::header_name).map(RateKey::Header);
         }
-        fields.unsupported("name", "only a header has one; leave it out");
+        match kind {
+            Some(_) => fields.refuse("name", "is only a header's: leave it out"),
+            None => fields.pass_over("name"),
+        }
         kind.map(|kind| if kind == KeyType::Source { RateKey::SourceAddress } else { RateKey::Route })
     })
 }

@@ -71,7 +71,7 @@ fn parent(node: &Node<'_>, own: &Label) -> Option<Parent> {
             let message = "is missing, so it means a Gateway: write `kind: Service`";
             fields.fail("kind", Reason::Required, message);
         }
-        let name = fields.required("name", value::label);
+        let name = fields.required("name", value::service);
         let namespace = fields.get("namespace").map_or_else(|| Some(own.clone()), |node| value::label(&node));
         let number = fields.optional("port", value::port).map(PortRef::Number);
         let section = fields.optional("sectionName", value::subdomain).map(|name| PortRef::Name(name.into()));
@@ -87,7 +87,7 @@ fn parent(node: &Node<'_>, own: &Label) -> Option<Parent> {
 /// The fields of a backend that name it; the caller reads the rest of the object.
 pub(super) fn backend(fields: &mut Fields<'_>, scope: Scope<'_>) -> Option<BackendRef> {
     let is_service = is_service(fields, "leave `group` and `kind` out: a backend is a Service");
-    let name = fields.required("name", value::label);
+    let name = fields.required("name", value::service);
     let namespace =
         fields.get("namespace").map_or_else(|| Some(scope.namespace.clone()), |node| value::label(&node));
     let port = fields.optional("port", value::port).map(PortRef::Number);
@@ -128,9 +128,12 @@ fn target(node: &Node<'_>, namespace: &Label) -> Option<ServiceName> {
         if !fields.has("kind") {
             fields.fail("kind", Reason::Required, "is missing: write `kind: Service`");
         }
-        let name = fields.required("name", value::label);
-        fields.unsupported("namespace", "a policy is about services of its own namespace; leave it out");
-        fields.unsupported("sectionName", "a policy is about the whole service; leave it out");
+        let name = fields.required("name", value::service);
+        fields.refuse(
+            "namespace",
+            "is always the policy's own: leave it out, and make the policy in that namespace",
+        );
+        fields.refuse("sectionName", "is no field here: leave it out, a policy is about the whole service");
         is_service.then_some(ServiceName { name: name?, namespace: namespace.clone() })
     })
 }

@@ -116,7 +116,9 @@ fn rules(fields: &mut Fields<'_>, read: impl Fn(&mut Fields<'_>) -> Option<Rule>
     }
     let total: usize = rules.iter().map(|rule| rule.matches.len()).sum();
     if total > MATCHES_TOTAL_MAX {
-        let message = format!("have {total} matches together: at most {MATCHES_TOTAL_MAX} are allowed");
+        let message = format!(
+            "have {total} matches together: give at most {MATCHES_TOTAL_MAX}, and the rest in another route"
+        );
         fields.fail("rules", Reason::TooMany, message);
     }
     rules
@@ -136,7 +138,7 @@ pub(super) fn backends(fields: &mut Fields<'_>, context: Context<'_>) -> Vec<Bac
 
 /// What a rule of either kind cannot say here.
 pub(super) fn refuse_session_persistence(fields: &mut Fields<'_>) {
-    let instead = "balance by `ring-hash` or `maglev` on a cookie or header in a ServicePolicy's `balancing`";
+    let instead = "balance by `RingHash` or `Maglev` on a cookie or header in a ServicePolicy's `balancing`";
     fields.unsupported("sessionPersistence", instead);
 }
 

@@ -5,7 +5,7 @@
 use super::{
     decode::{Fields, Node},
     error::Reason,
-    http_route::{ATTEMPTS_MAX, statuses},
+    http_route::{ATTEMPTS_MAX, CODES_MAX, statuses},
     reference, value,
 };
 use crate::{
@@ -118,7 +118,7 @@ fn retry_on(fields: &mut Fields<'_>) -> Option<RetryOn> {
     let mut on = RetryOn::default();
     if let Some(node) = fields.get("conditions") {
         let mut seen = Vec::new();
-        node.list(WORDS.len(), |node| {
+        node.list(CODES_MAX, |node| {
             let condition = node.one_of(&WORDS)?;
             value::is_new(&mut seen, condition, node, "stands here already: name it once").then_some(())
         });
@@ -134,7 +134,7 @@ fn retry_on(fields: &mut Fields<'_>) -> Option<RetryOn> {
 fn grpc_codes(fields: &mut Fields<'_>) -> Vec<u8> {
     let words: Vec<(&str, u8)> = GRPC_CODES.into_iter().zip(1..).collect();
     let mut seen = Vec::new();
-    fields.list("grpcCodes", GRPC_CODES.len(), |node| {
+    fields.list("grpcCodes", CODES_MAX, |node| {
         let code = node.one_of(&words)?;
         value::is_new(&mut seen, code, node, "stands here already: name it once").then_some(code)
     })

@@ -23,7 +23,10 @@ pub(super) type Said = Option<Option<Duration>>;
 
 /// A Gateway API duration (GEP-2257): up to four whole numbers of up to five digits, each with its unit.
 pub(super) fn duration(node: &Node<'_>) -> Option<Duration> {
-    let text = node.text()?;
+    let Some(text) = node.as_text() else {
+        node.wrong_type("a duration", ", as in `10s`, `1m30s` or `250ms`");
+        return None;
+    };
     node.keep(parse_duration(text))
 }
 
@@ -71,7 +74,7 @@ pub(super) fn bytes(node: &Node<'_>, max: u64) -> Option<usize> {
     match size {
         Some(size) if size <= max => usize::try_from(size).ok(),
         Some(size) => {
-            node.invalid(format!("is {size} bytes: at most {max} are allowed"));
+            node.invalid(format!("is {size} bytes: give at most {max}"));
             None
         }
         None => {
@@ -88,6 +91,9 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = |what: &str| Err(format!("`{}` {what}", clip(text)));
     if text.is_empty() {
         return Err(format!("is empty: write a duration {EXAMPLES}"));
+    }
+    if text.starts_with('-') {
+        return wrong("is negative: give `0s` or more");
     }
     if text.contains(['.', ',']) {
         return wrong("has a fraction: write whole numbers, as in `1s500ms`");
@@ -148,6 +154,17 @@ pub(super) fn label(node: &Node<'_>) -> Option<Label> {
             None
         }
     }
+}
+
+/// The name of a service, which people like to give as a host name.
+pub(super) fn service(node: &Node<'_>) -> Option<Label> {
+    if let Some((name, rest)) = node.as_text().and_then(|text| text.split_once('.')) {
+        let namespace = rest.split('.').next().unwrap_or_default();
+        let remedy = format!("write `name: {}`, `namespace: {}`", clip(name), clip(namespace));
+        node.invalid(format!("`{}` is a host name: {remedy}", clip(&format!("{name}.{rest}"))));
+        return None;
+    }
+    label(node)
 }
 
 /// The name of an object, a rule or a port: DNS labels with dots between them.

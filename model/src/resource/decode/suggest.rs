@@ -1,10 +1,10 @@
 //! "Did you mean": the known word nearest to one that is not known.
 
-/// The shortest text that is taken for the beginning of a word.
-const BEGINNING_MIN: usize = 4;
+/// The shortest text that is taken for a part of a word.
+const PART_MIN: usize = 4;
 
 /// The word that `text` was most likely meant to be, if one is near: the same but for case and hyphens, one edit
-/// away for each three letters (two at most), or a word that begins so.
+/// away for each three letters (two at most), or a word that holds it.
 pub(in crate::resource) fn nearest<'a>(text: &str, words: &[&'a str]) -> Option<&'a str> {
     let wanted = bare(text);
     let allowed = (wanted.len() / 3).min(2);
@@ -13,7 +13,8 @@ pub(in crate::resource) fn nearest<'a>(text: &str, words: &[&'a str]) -> Option<
         .map(|word| (bare(word), *word))
         .map(|(bare, word)| (distance(&wanted, &bare), bare, word))
         .filter(|(distance, bare, _)| {
-            *distance <= allowed || (wanted.len() >= BEGINNING_MIN && bare.starts_with(&wanted))
+            *distance <= allowed
+                || (wanted.len() >= PART_MIN && bare.windows(wanted.len()).any(|part| *part == wanted))
         })
         .min_by_key(|(distance, ..)| *distance)
         .map(|(.., word)| word)

@@ -27,7 +27,7 @@ fn every_error_is_noted_with_its_place() {
             "a[0].n: is 7: give a whole number from 0 to 6",
             "a[1].n: is text and has to be a whole number: write one from 0 to 6",
             "a[2].m: is not a known field: known here is n",
-            "c: is missing",
+            "c: is missing: add it",
             "b: is not a known field: known here are a, c",
         ]
     );
@@ -42,7 +42,7 @@ fn null_is_absent() {
             fields.required("b", |node| node.text()).map(|_| ())
         })
     });
-    assert_eq!(found, ["b: is missing"]);
+    assert_eq!(found, ["b: is missing: add it"]);
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn hash_key(node: &Node<'_>) -> Option<HashKey> {
     node.object(|fields| {
         let kind = fields.required("type", |node| node.one_of(&WORDS));
         if kind == Some(KeyType::Source) {
-            fields.unsupported("name", "a source address has none; leave it out");
+            fields.refuse("name", "is no field of a source address: leave it out");
             return Some(HashKey::SourceAddress);
         }
         let name = fields.required("name", value::token);
