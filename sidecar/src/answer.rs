@@ -8,7 +8,9 @@ use weft_model::error_code::ErrorCode;
 use crate::{
     body::ResponseBody,
     exchange::{Failure, Side},
-    forward, local_error,
+    forward, forwarded,
+    limits::HeaderPolicy,
+    local_error,
     pool::Carrier,
     record::RecordGuard,
     upgrade::{Agreed, Asked},
@@ -23,19 +25,26 @@ pub(crate) struct Reply {
     pub(crate) named: Option<ErrorCode>,
 }
 
+/// Who waits for a response.
+#[derive(Debug)]
+pub(crate) struct Asker<'a> {
+    /// What it speaks.
+    pub(crate) version: Version,
+    /// The change of protocols that it wishes for.
+    pub(crate) asked: Option<Asked>,
+    pub(crate) headers: &'a HeaderPolicy,
+}
+
 /// Passes a response on, or the change of protocols that it agrees to.
-pub(crate) fn pass_on(
-    reply: Reply,
-    version: Version,
-    asked: Option<Asked>,
-    mut record: RecordGuard,
-) -> Response<ResponseBody> {
+pub(crate) fn pass_on(reply: Reply, asker: Asker<'_>, mut record: RecordGuard) -> Response<ResponseBody> {
     let Reply { mut response, carrier, named } = reply;
+    let Asker { version, asked, headers } = asker;
     let Ok(agreed) = Agreed::take(asked, &mut response) else {
         return refuse(ErrorCode::ProtocolError, false, record);
     };
     let (mut head, body) = response.into_parts();
     forward::clean_response(&mut head.headers, named);
+    forwarded::tell_via(&mut head.headers, head.version, headers);
     // An older client is known to the server, which says what it needs to keep its connection.
     head.version = version.max(Version::HTTP_11);
     record.status = head.status.as_u16();
@@ -52,10 +61,12 @@ pub(crate) fn pass_on(
 
 /// Answers for a failed exchange.
 pub(crate) fn give_up(failure: Failure, grpc: bool, mut record: RecordGuard) -> Response<ResponseBody> {
-    if failure.side == Side::Downstream {
+    if failure.side == Side::Downstream && !record.received.is_over() {
         record.break_off();
     }
-    refuse(failure.code, grpc, record)
+    // However the exchange failed, this is why.
+    let code = if record.received.is_over() { ErrorCode::BodyTooLarge } else { failure.code };
+    refuse(code, grpc, record)
 }
 
 /// Answers in the application's place.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::{pool::Carrier, record::RecordGuard, replay::ReplayBody};
+use crate::{expect::Gate, pool::Carrier, record::RecordGuard, replay::ReplayBody};
 
 /// Why a body ended early.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,9 @@ pub(crate) enum BodyError {
     /// The side that it comes from failed.
     #[error("body could not be read")]
     Read(#[from] hyper::Error),
+    /// It is longer than the settings allow.
+    #[error("body is over the limit")]
+    TooLong,
     /// Another attempt sends it now.
     #[error("request is sent by a later attempt")]
     Superseded,
@@ -31,6 +34,8 @@ pub(crate) struct Meter(Rc<Progress>);
 #[derive(Debug, Default)]
 struct Progress {
     bytes: Cell<u64>,
+    /// What it may have; 0 = anything.
+    bytes_max: Cell<u64>,
     is_whole: Cell<bool>,
 }
 
@@ -41,6 +46,17 @@ impl Meter {
 
     pub(crate) fn get(&self) -> u64 {
         self.0.bytes.get()
+    }
+
+    /// Allows no more than this.
+    pub(crate) fn limit(&self, bytes_max: Option<u64>) {
+        self.0.bytes_max.set(bytes_max.unwrap_or_default());
+    }
+
+    /// Whether more came than is allowed.
+    pub(crate) fn is_over(&self) -> bool {
+        let most = self.0.bytes_max.get();
+        most > 0 && self.get() > most
     }
 
     /// Looks whether `body` has come to its end.
@@ -67,6 +83,8 @@ impl Meter {
 pub(crate) enum RequestBody {
     Empty,
     Once(Incoming, Meter),
+    /// Not before it is asked for.
+    Held(Gate, Box<RequestBody>),
     Replay(ReplayBody),
 }
 
@@ -87,8 +105,17 @@ impl Body for RequestBody {
                     Some(Err(_)) => {}
                     None => meter.end(),
                 }
+                if meter.is_over() {
+                    return Poll::Ready(Some(Err(BodyError::TooLong)));
+                }
                 meter.check_end(incoming);
                 Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)))
+            }
+            Self::Held(gate, body) => {
+                std::task::ready!(gate.poll(cx));
+                let body = std::mem::replace(&mut **body, Self::Empty);
+                *self = body;
+                self.as_mut().poll_frame(cx)
             }
             Self::Replay(body) => body.poll(cx),
         }
@@ -98,6 +125,7 @@ impl Body for RequestBody {
         match self {
             Self::Empty => true,
             Self::Once(incoming, _) => incoming.is_end_stream(),
+            Self::Held(_, body) => body.is_end_stream(),
             Self::Replay(body) => body.is_end(),
         }
     }
@@ -106,6 +134,7 @@ impl Body for RequestBody {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Once(incoming, _) => incoming.size_hint(),
+            Self::Held(_, body) => body.size_hint(),
             Self::Replay(body) => body.size_hint(),
         }
     }

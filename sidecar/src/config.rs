@@ -21,7 +21,10 @@ use weft_model::{
 };
 use weft_runtime::{config::ConfigError, telemetry::LogFormat};
 
+use crate::limits::{HeaderPolicy, Limits};
+
 mod faults;
+mod limits;
 mod policy;
 mod services;
 mod settings;
@@ -94,6 +97,10 @@ pub struct SidecarConfig {
     pub access_log: AccessLog,
     /// Timeouts, retries, balancing: the defaults for every service.
     pub policy: weft_model::policy::Policy,
+    /// What clients may do.
+    pub limits: Limits,
+    /// `Via` and `Forwarded`.
+    pub headers: HeaderPolicy,
     /// The wrapped command, if any.
     pub command: Vec<String>,
     /// Whether the command is told to use this sidecar as its HTTP proxy.

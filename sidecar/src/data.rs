@@ -7,7 +7,10 @@
 //! ```
 //! Outbound serves until the end: an application that stops may still have calls to make.
 
+mod accept;
 mod bind;
+pub(crate) mod caller;
+pub(crate) mod guarded;
 pub(crate) mod serve;
 pub(crate) mod thread;
 
@@ -23,10 +26,11 @@ use tokio::{
     runtime,
     sync::{mpsc, watch},
     task::LocalSet,
+    time::MissedTickBehavior,
 };
 
 pub use self::bind::{Listeners, UpstreamListeners};
-use self::{bind::ThreadListeners, thread::Thread};
+use self::{bind::ThreadListeners, caller::Callers, thread::Thread};
 use crate::{clock, config::SidecarConfig, metrics::DataMetrics, record::RecordQueue, table::Directory};
 
 /// Between deregistration and the first refusal: time for callers to hear of it.
@@ -152,7 +156,8 @@ fn run(seed: Seed) {
         tokio::task::spawn_local(sweep(Rc::clone(&thread)));
         tokio::task::spawn_local(Rc::clone(&thread.recorder).flush_in_time());
         tokio::task::spawn_local(report_quiet(Rc::clone(&thread), undrained));
-        serve::listen(&thread, listeners);
+        tokio::task::spawn_local(watch_callers(Rc::clone(&thread)));
+        accept::listen(&thread, listeners);
         // An error means that the handle is gone, which is an end as well.
         let _ = end.wait_for(|phase| *phase == Phase::End).await;
     });
@@ -163,6 +168,20 @@ async fn sweep(thread: Rc<Thread>) {
     loop {
         ticks.tick().await;
         thread.sweep();
+    }
+}
+
+/// One timer for all clients: see [`caller`].
+async fn watch_callers(thread: Rc<Thread>) {
+    let limits = &thread.config.limits;
+    let mut ticks = tokio::time::interval(Callers::sweep_interval(limits));
+    // A thread that was busy must not count the time twice.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last = ticks.tick().await;
+    loop {
+        let now = ticks.tick().await;
+        thread.callers.sweep(now - last, limits);
+        last = now;
     }
 }
 

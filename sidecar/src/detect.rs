@@ -10,6 +10,8 @@ pub(crate) const DETECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const DETECT_BYTES_MAX: usize = 16 * 1_024;
 /// What opens an HTTP/2 connection with prior knowledge (RFC 9113 section 3.4).
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// What no other protocol's first line has.
+const CLAIM: &[u8] = b" HTTP/1.";
 /// The longest method name that is taken for one; the longest registered is 17 (UPDATEREDIRECTREF).
 const METHOD_LENGTH_MAX: usize = 24;
 
@@ -74,7 +76,13 @@ fn h1(bytes: &[u8]) -> Detected {
     let line = bytes.get(..end).unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let version = line.len().checked_sub(9).and_then(|at| line.get(at..)).unwrap_or_default();
-    if matches!(version, b" HTTP/1.1" | b" HTTP/1.0") { Detected::Http1 } else { Detected::Opaque }
+    // What says that it is HTTP and is not quite is answered as such, rather than led past all policy.
+    let claims = || line.windows(CLAIM.len()).any(|bytes| bytes == CLAIM);
+    if matches!(version, b" HTTP/1.1" | b" HTTP/1.0") || claims() {
+        Detected::Http1
+    } else {
+        Detected::Opaque
+    }
 }
 
 /// A byte of a token (RFC 9110 section 5.6.2).
@@ -97,6 +105,13 @@ mod tests {
             assert_eq!(detect_any(&H2_PREFACE[..end]), Detected::NeedMore);
         }
         assert_eq!(detect_any(H2_PREFACE), Detected::Http2);
+    }
+
+    #[test]
+    fn what_claims_to_be_http_is_left_to_its_server() {
+        for line in [&b"GET / HTTP/1.1 \r\n"[..], b"GET / HTTP/1.9\n", b"GET  /  HTTP/1.1x\r\n"] {
+            assert_eq!(detect_any(line), Detected::Http1, "{line:?}");
+        }
     }
 
     #[test]

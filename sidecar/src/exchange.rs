@@ -10,6 +10,7 @@ use weft_model::error_code::ErrorCode;
 
 use crate::{
     body::{BodyError, RequestBody},
+    expect,
     pool::{Lease, Pool, Wire},
     strict,
 };
@@ -49,6 +50,9 @@ pub(crate) async fn exchange(
     mut request: Request<RequestBody>,
 ) -> Result<(Response<Incoming>, Lease), Failure> {
     let mut idle_max = if idempotent { crate::pool::IDLE_MAX } else { UNSAFE_IDLE_MAX };
+    if wire == Wire::Http1 && !request.body().is_end_stream() && expect::is_expected(request.headers()) {
+        request = expect::hold_back(request);
+    }
     for stale in 0.. {
         if stale == STALE_MAX {
             idle_max = Duration::ZERO;

@@ -5,9 +5,10 @@ use http::{
     request::Parts,
     uri::{PathAndQuery, Scheme, Uri},
 };
+use hyper::ext::Protocol;
 use weft_model::error_code::ErrorCode;
 
-use crate::{body::ResponseBody, strict};
+use crate::{body::ResponseBody, limits::Limits, strict};
 
 /// The code of a failure that Weft answered; never an application's.
 pub(crate) const WEFT_ERROR: HeaderName = HeaderName::from_static("weft-error");
@@ -24,27 +25,34 @@ pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 /// gRPC's own deadline.
 pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// The largest request head that is carried: target, names and values, in bytes. What reads the wire allows
-/// twice as much, so that a head over this limit is answered by its name.
-pub(crate) const HEAD_BYTES_MAX: u32 = 64 * 1_024;
-
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-/// Why a request is not carried at all, whatever its target: its head is over the limit, or different readers
-/// would find different hosts in it.
-pub(crate) fn refusal(head: &Parts) -> Option<ErrorCode> {
+/// Why a request is not carried at all, whatever its target: it is over a limit, or different readers would find
+/// different hosts in it. `length` is what its body has at least.
+pub(crate) fn refusal(head: &Parts, length: u64, limits: &Limits) -> Option<ErrorCode> {
     let fields = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
     let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
-    if fields.sum::<usize>() + target > HEAD_BYTES_MAX as usize {
+    if fields.sum::<usize>() + target > limits.header_bytes_max
+        || target > limits.request_line_bytes_max
+        || head.headers.len() > limits.header_count_max
+    {
         return Some(ErrorCode::HeaderTooLarge);
+    }
+    if limits.body_bytes_max.is_some_and(|most| length > most) {
+        return Some(ErrorCode::BodyTooLarge);
     }
     // More than one is refused (RFC 9112 section 3.2).
     let hosts = head.headers.get_all(header::HOST).iter().take(2).count();
     let is_nameless = head.version == Version::HTTP_2 && hosts == 0 && head.uri.authority().is_none();
-    let is_bad =
-        hosts > 1 || is_nameless || head.method == Method::CONNECT || !strict::is_plain_request(head);
+    let is_bad = hosts > 1 || is_nameless || !strict::is_plain_request(head);
     is_bad.then_some(ErrorCode::BadRequest)
+}
+
+/// A request for a tunnel to a host and port; the other kind, with a protocol, is a request to a service
+/// (RFC 8441).
+pub(crate) fn is_tunnel(head: &Parts) -> bool {
+    head.method == Method::CONNECT && head.extensions.get::<Protocol>().is_none()
 }
 
 /// Tells host and target as an origin server is told them in this version: once each.
@@ -63,6 +71,8 @@ pub(crate) fn settle_target(head: &mut Parts) {
     if head.version == Version::HTTP_10 {
         // It may have come without a host, which its successor does not (RFC 9112 section 3.2).
         head.headers.entry(header::HOST).or_insert(HeaderValue::from_static(""));
+        // It knows nothing of the answer that it would have to wait for (RFC 9110 section 10.1.1).
+        head.headers.remove(header::EXPECT);
     }
     head.version = Version::HTTP_11;
     if let Some(authority) = head.uri.authority() {
@@ -227,14 +237,26 @@ mod tests {
 
     #[test]
     fn a_head_with_two_hosts_or_none_in_http2_or_too_long_is_refused() {
+        let limits = Limits { body_bytes_max: Some(9), ..Limits::default() };
+        let refusal = |head: &Parts| refusal(head, 9, &limits);
         let mut two = head(Version::HTTP_11, "/", &[("host", "orders")]);
         assert_eq!(refusal(&two), None);
         two.headers.append("host", "other".parse().unwrap());
         assert_eq!(refusal(&two), Some(ErrorCode::BadRequest));
         assert_eq!(refusal(&head(Version::HTTP_2, "/", &[])), Some(ErrorCode::BadRequest));
         let mut long = head(Version::HTTP_11, "/", &[("host", "orders")]);
-        long.headers.insert("x", "a".repeat(HEAD_BYTES_MAX as usize).parse().unwrap());
+        long.headers.insert("x", "a".repeat(limits.header_bytes_max).parse().unwrap());
         assert_eq!(refusal(&long), Some(ErrorCode::HeaderTooLarge));
+        let target = format!("/{}", "a".repeat(limits.request_line_bytes_max));
+        assert_eq!(refusal(&head(Version::HTTP_11, &target, &[])), Some(ErrorCode::HeaderTooLarge));
+        let mut many = head(Version::HTTP_11, "/", &[]);
+        for number in 0..=limits.header_count_max {
+            many.headers.insert(HeaderName::try_from(format!("x-{number}")).unwrap(), "1".parse().unwrap());
+        }
+        assert_eq!(refusal(&many), Some(ErrorCode::HeaderTooLarge));
+        let body = head(Version::HTTP_11, "/", &[]);
+        assert_eq!(super::refusal(&body, 10, &limits), Some(ErrorCode::BodyTooLarge));
+        assert_eq!(super::refusal(&body, 10, &Limits::default()), None);
     }
 
     #[test]

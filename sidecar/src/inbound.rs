@@ -8,7 +8,7 @@
 mod http;
 mod opaque;
 
-use std::{rc::Rc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use tokio::net::TcpStream;
 use weft_model::{endpoint::Protocol, error_code::ErrorCode};
@@ -17,12 +17,12 @@ use self::http::Host;
 use crate::{
     config::InstanceConfig,
     data::{
-        serve::{self, Drains},
+        caller::Caller,
+        serve::{self, Drains, Served},
         thread::Thread,
     },
     detect::{DETECT_TIMEOUT, Detected, detect_any, detect_http},
     hop::{self, Decoded, Hop},
-    metrics::OpenConnection,
     pool::Wire,
     stream::Stream,
 };
@@ -40,8 +40,7 @@ enum Opening {
 }
 
 /// One connection on the inbound port.
-pub(crate) async fn connection(thread: Rc<Thread>, io: TcpStream) {
-    let _open = OpenConnection::new(&thread.inbound_connections);
+pub(crate) async fn connection(thread: Rc<Thread>, io: TcpStream, caller: Rc<Caller>) {
     let Some(instance) = thread.config.instance.as_ref() else { return };
     let mut stream = Stream::new(io);
     let is_bytes = instance.protocol == Protocol::Tcp;
@@ -50,33 +49,35 @@ pub(crate) async fn connection(thread: Rc<Thread>, io: TcpStream) {
     match opening {
         Some(Opening::Hop(hop, length)) => {
             stream.consume(length);
-            with_hop(&thread, instance, stream, &hop).await;
+            with_hop(&thread, instance, (stream, caller), &hop).await;
         }
         Some(Opening::Bare(Wire::Opaque)) => opaque::bare(&thread, stream).await,
-        Some(Opening::Bare(wire)) => http(&thread, stream, wire, Host::Here).await,
+        Some(Opening::Bare(wire)) => http(&thread, (stream, caller), wire, Host::Here).await,
         None if is_bytes => opaque::bare(&thread, stream).await,
         Some(Opening::Broken) | None => {}
     }
 }
 
-async fn with_hop(thread: &Rc<Thread>, instance: &InstanceConfig, stream: Stream, hop: &Hop) {
+async fn with_hop(thread: &Rc<Thread>, instance: &InstanceConfig, client: (Stream, Rc<Caller>), hop: &Hop) {
     let is_here = hop.service == instance.service;
     if !is_here {
         tracing::info!(service = %hop.service, source = %hop.source, "call for a service that is not hosted here");
     }
     let host = if is_here { Host::Here } else { Host::Elsewhere };
     match hop.protocol {
-        Protocol::Http2 | Protocol::Grpc => http(thread, stream, Wire::Http2, host).await,
-        Protocol::Tcp if is_here => opaque::with_status(thread, stream).await,
+        Protocol::Http2 | Protocol::Grpc => http(thread, client, Wire::Http2, host).await,
+        Protocol::Tcp if is_here => opaque::with_status(thread, client.0).await,
         // Amqp is the broker's, which has an issue of its own.
-        Protocol::Tcp | Protocol::Amqp => opaque::refuse(stream, ErrorCode::WrongEndpoint).await,
-        Protocol::Http | Protocol::Auto => http(thread, stream, Wire::Http1, host).await,
+        Protocol::Tcp | Protocol::Amqp => opaque::refuse(client.0, ErrorCode::WrongEndpoint).await,
+        Protocol::Http | Protocol::Auto => http(thread, client, Wire::Http1, host).await,
     }
 }
 
-async fn http(thread: &Rc<Thread>, stream: Stream, wire: Wire, host: Host) {
-    let carry = |request| http::call(Rc::clone(thread), wire, host, request);
-    serve::http(thread, stream, wire, Drains::Yes, carry).await;
+async fn http(thread: &Rc<Thread>, (stream, caller): (Stream, Rc<Caller>), wire: Wire, host: Host) {
+    let carry = |request| http::call(Rc::clone(thread), wire, host, Rc::clone(&caller), request);
+    let metrics = Arc::clone(thread.inbound.metrics.as_ref().unwrap_or(&thread.unrouted));
+    let served = Served { caller: Rc::clone(&caller), wire, drains: Drains::Yes, metrics };
+    serve::http(thread, stream, served, carry).await;
 }
 
 fn opening(bytes: &[u8], protocol: Protocol) -> Option<Opening> {

@@ -34,6 +34,22 @@ fn grpc_response(code: ErrorCode, detail: &'static str) -> Response<ResponseBody
     response
 }
 
+/// The whole HTTP/1 answer to what is no request that anyone could be asked about; it ends the connection.
+pub(crate) const fn raw(code: ErrorCode) -> &'static [u8] {
+    match code {
+        ErrorCode::HeaderTooLarge => {
+            b"HTTP/1.1 431 Request Header Fields Too Large\r\nweft-error: header-too-large\r\n\
+              content-type: text/plain; charset=utf-8\r\ncontent-length: 51\r\nconnection: close\r\n\r\n\
+              header-too-large: the request head is over a limit\n"
+        }
+        _ => {
+            b"HTTP/1.1 400 Bad Request\r\nweft-error: bad-request\r\n\
+              content-type: text/plain; charset=utf-8\r\ncontent-length: 46\r\nconnection: close\r\n\r\n\
+              bad-request: the request cannot be understood\n"
+        }
+    }
+}
+
 /// What a person is told of each code.
 pub(crate) const fn detail(code: ErrorCode) -> &'static str {
     match code {
@@ -54,7 +70,7 @@ pub(crate) const fn detail(code: ErrorCode) -> &'static str {
         ErrorCode::DeniedByPolicy => "a policy refused the call",
         ErrorCode::RateLimited => "a rate limit refused the call",
         ErrorCode::BodyTooLarge => "the request body is over the limit",
-        ErrorCode::HeaderTooLarge => "the request head is over the limit",
+        ErrorCode::HeaderTooLarge => "the request head is over a limit",
         ErrorCode::BadRequest => "the request cannot be understood",
         ErrorCode::LoopDetected => "the request has passed this sidecar before",
         ErrorCode::WrongEndpoint => "this sidecar does not stand before the called service",
@@ -64,6 +80,18 @@ pub(crate) const fn detail(code: ErrorCode) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_raw_answer_is_what_the_made_one_is() {
+        for code in [ErrorCode::HeaderTooLarge, ErrorCode::BadRequest] {
+            let text = std::str::from_utf8(raw(code)).unwrap();
+            let (head, body) = text.split_once("\r\n\r\n").unwrap();
+            assert_eq!(body, format!("{code}: {}\n", detail(code)));
+            assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{head}");
+            assert!(head.contains(&format!("HTTP/1.1 {} ", code.http_status())), "{head}");
+            assert!(head.contains(&format!("weft-error: {code}\r\n")), "{head}");
+        }
+    }
 
     #[test]
     fn grpc_callers_get_a_trailers_only_response_and_others_a_status() {

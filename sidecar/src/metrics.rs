@@ -12,6 +12,8 @@ use std::sync::{
 use parking_lot::Mutex;
 use weft_model::error_code::ErrorCode;
 
+use crate::data::caller::Reason;
+
 /// Upper bounds of the latency histogram, in seconds; one more bucket holds what is slower.
 pub const LATENCY_BOUNDS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -92,6 +94,10 @@ pub struct ConnectionMetrics {
     pub opened: AtomicU64,
     /// How many of them are closed.
     pub closed: AtomicU64,
+    /// Those that were closed for being slow, by reason.
+    pub slow: [AtomicU64; Reason::ALL.len()],
+    /// Answers before the answer that were dropped: 102, 103 and the like.
+    pub informational: AtomicU64,
 }
 
 /// An open connection, counted as closed when it is dropped.
@@ -129,8 +135,7 @@ impl DataMetrics {
     }
 
     pub(crate) fn connections(&self, kind: &'static str) -> Arc<ConnectionMetrics> {
-        let cell =
-            Arc::new(ConnectionMetrics { kind, opened: AtomicU64::default(), closed: AtomicU64::default() });
+        let cell = Arc::new(ConnectionMetrics::new(kind));
         self.connections.lock().push(Arc::clone(&cell));
         cell
     }
@@ -169,6 +174,24 @@ impl ServiceMetrics {
             bucket.fetch_add(1, Relaxed);
         }
         self.latency_nanos.fetch_add(nanos, Relaxed);
+    }
+}
+
+impl ConnectionMetrics {
+    fn new(kind: &'static str) -> Self {
+        Self {
+            kind,
+            opened: AtomicU64::default(),
+            closed: AtomicU64::default(),
+            slow: Default::default(),
+            informational: AtomicU64::default(),
+        }
+    }
+
+    pub(crate) fn count_slow(&self, reason: Reason) {
+        if let Some(cell) = self.slow.get(reason as usize) {
+            cell.fetch_add(1, Relaxed);
+        }
     }
 }
 

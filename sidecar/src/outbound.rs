@@ -11,9 +11,10 @@ mod egress;
 mod opaque;
 mod outcome;
 mod target;
+mod tunnel;
 pub(crate) mod upstream;
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use tokio::net::TcpStream;
 
@@ -21,18 +22,23 @@ pub(crate) use self::decide::{deadline, is_idempotent};
 use self::target::Route;
 use crate::{
     data::{
-        serve::{self, Drains},
+        caller::Caller,
+        serve::{self, Drains, Served},
         thread::Thread,
     },
     detect::{DETECT_TIMEOUT, Detected, detect_http},
-    metrics::OpenConnection,
     pool::Wire,
     stream::Stream,
 };
 
+/// A client that speaks HTTP.
+struct Client {
+    caller: Rc<Caller>,
+    wire: Wire,
+}
+
 /// One connection on the outbound port, where only HTTP is spoken.
-pub(crate) async fn connection(thread: Rc<Thread>, io: TcpStream) {
-    let _open = OpenConnection::new(&thread.outbound_connections);
+pub(crate) async fn connection(thread: Rc<Thread>, io: TcpStream, caller: Rc<Caller>) {
     let mut stream = Stream::new(io);
     let detected = stream
         .settle(DETECT_TIMEOUT, |bytes| match detect_http(bytes) {
@@ -49,12 +55,14 @@ pub(crate) async fn connection(thread: Rc<Thread>, io: TcpStream) {
         // It went, or never said a word.
         None => return,
     };
-    http(&thread, stream, wire, Route::Host).await;
+    http(&thread, stream, Client { caller, wire }, Route::Host).await;
 }
 
 /// Serves HTTP whose requests go by `route`.
-async fn http(thread: &Rc<Thread>, stream: Stream, wire: Wire, route: Route) {
-    let peer = stream.peer();
-    let carry = |request| call::call(Rc::clone(thread), route.clone(), peer, request);
-    serve::http(thread, stream, wire, Drains::No, carry).await;
+async fn http(thread: &Rc<Thread>, stream: Stream, client: Client, route: Route) {
+    let Client { caller, wire } = client;
+    let carry = |request| call::call(Rc::clone(thread), route.clone(), Rc::clone(&caller), request);
+    let metrics = Arc::clone(&thread.unrouted);
+    let served = Served { caller: Rc::clone(&caller), wire, drains: Drains::No, metrics };
+    serve::http(thread, stream, served, carry).await;
 }

@@ -29,7 +29,10 @@ use hyper::{
 use tokio::sync::Notify;
 use weft_model::endpoint::Protocol;
 
-pub(crate) use self::connect::{ConnectError, Dial, HopBase, OpaqueStream, Target};
+pub(crate) use self::{
+    connect::{ConnectError, Dial, HopBase, OpaqueStream, Target},
+    early_answer::EarlyAnswer,
+};
 use crate::{body::RequestBody, clock, load::InFlight, metrics::ConnectionMetrics};
 
 /// An idle connection is closed after this time: less than the 90 s after which our own listeners close one,

@@ -13,11 +13,14 @@ use std::{
 };
 
 use http::{HeaderValue, Method, Uri};
+use hyper::body::Incoming;
 use weft_model::error_code::ErrorCode;
 
 pub(crate) use self::recorder::{RecordQueue, Recorder};
 use crate::{
     clock,
+    data::caller::Caller,
+    limits::Limits,
     metrics::{Direction, ServiceMetrics},
 };
 
@@ -70,6 +73,8 @@ pub(crate) struct Open {
     sent: u64,
     /// Held by inbound calls: a draining sidecar waits for them.
     pub(crate) active: Option<crate::data::thread::ActiveGuard>,
+    /// The connection that it came on; held until the end, so that one that has changed protocols keeps its place.
+    caller: Option<Rc<Caller>>,
 }
 
 impl RecordGuard {
@@ -88,12 +93,21 @@ impl RecordGuard {
             received: crate::body::Meter::default(),
             sent: 0,
             active: None,
+            caller: None,
         }))
     }
 
     /// The service is found: from here on it counts there.
     pub(crate) fn belongs_to(&mut self, metrics: &Arc<ServiceMetrics>) {
         self.metrics = Arc::clone(metrics);
+    }
+
+    /// It came on this connection; what is known of its body by now is looked at.
+    pub(crate) fn came_on(&mut self, caller: Rc<Caller>, body: &Incoming, limits: &Limits) {
+        self.received.check_end(body);
+        self.received.limit(limits.body_bytes_max);
+        caller.begin_call((!self.received.is_whole()).then(|| self.received.clone()));
+        self.caller = Some(caller);
     }
 
     pub(crate) fn metrics(&self) -> &ServiceMetrics {
@@ -137,6 +151,9 @@ impl DerefMut for RecordGuard {
 
 impl Drop for Open {
     fn drop(&mut self) {
+        if let Some(caller) = &self.caller {
+            caller.end_call();
+        }
         let ended = clock::now();
         let nanos = ended - self.started;
         self.metrics.observe(self.status, self.error, nanos);

@@ -108,6 +108,10 @@ impl State {
         };
         if let Some(data) = frame.data_ref() {
             self.meter.add(data.len());
+            if self.meter.is_over() {
+                self.phase = Phase::Broken;
+                return Poll::Ready(Some(Err(BodyError::TooLong)));
+            }
             self.keep(data);
         } else if let Some(trailers) = frame.trailers_ref() {
             self.trailers = Some(trailers.clone());

@@ -3,15 +3,14 @@
 
 use std::{
     io,
-    net::IpAddr,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 
@@ -23,7 +22,6 @@ const READ_SIZE: usize = 4 * 1_024;
 pub(crate) struct Stream {
     ahead: BytesMut,
     io: TcpStream,
-    peer: Option<IpAddr>,
 }
 
 impl Stream {
@@ -31,13 +29,7 @@ impl Stream {
     pub(crate) fn new(io: TcpStream) -> Self {
         // An error here means that the peer is gone already; the next read says so.
         let _ = io.set_nodelay(true);
-        let peer = io.peer_addr().ok().map(|peer| peer.ip().to_canonical());
-        Self { ahead: BytesMut::new(), io, peer }
-    }
-
-    /// Who is at the other end; `None` when it is gone already.
-    pub(crate) fn peer(&self) -> Option<IpAddr> {
-        self.peer
+        Self { ahead: BytesMut::new(), io }
     }
 
     /// The bytes read ahead.
@@ -50,13 +42,42 @@ impl Stream {
         self.ahead.advance(length.min(self.ahead.len()));
     }
 
+    /// Puts bytes in front of those that are still to come.
+    pub(crate) fn give_back(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            let mut ahead = BytesMut::from(bytes);
+            ahead.extend_from_slice(&self.ahead);
+            self.ahead = ahead;
+        }
+    }
+
+    /// Waits until there is something to read, or an end; it takes no memory meanwhile.
+    pub(crate) async fn readable(&self) {
+        if self.ahead.is_empty() {
+            // An error shows at the next read.
+            let _ = self.io.readable().await;
+        }
+    }
+
     /// Reads more of them; 0 is the end of the stream. Cancel safe.
     ///
     /// # Errors
     /// As the socket's.
     pub(crate) async fn read_ahead(&mut self) -> io::Result<usize> {
-        self.ahead.reserve(READ_SIZE);
-        self.io.read_buf(&mut self.ahead).await
+        loop {
+            self.io.readable().await?;
+            // Only now: a client that says nothing costs no buffer.
+            self.ahead.reserve(READ_SIZE);
+            match self.io.try_read_buf(&mut self.ahead) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+        }
+    }
+
+    /// The bytes read ahead, and the socket.
+    pub(crate) fn into_parts(self) -> (Bytes, TcpStream) {
+        (self.ahead.freeze(), self.io)
     }
 
     /// Reads ahead until `settle` gives an answer; `None` when the client ended or the time is over first.
@@ -90,6 +111,10 @@ impl AsyncRead for Stream {
         }
         let length = self.ahead.len().min(buf.remaining());
         buf.put_slice(&self.ahead.split_to(length));
+        if self.ahead.is_empty() {
+            // Its memory goes with it.
+            self.ahead = BytesMut::new();
+        }
         Poll::Ready(Ok(()))
     }
 }

@@ -9,7 +9,7 @@ use weft_model::policy::{Balance, Policy};
 use super::{Faults, faults::clip};
 
 /// The word for a time without end.
-const NEVER: &str = "never";
+pub(super) const NEVER: &str = "never";
 /// The largest body that may be kept for a retry, in bytes: each request in flight can hold as much.
 const RETRY_BODY_MAX: usize = 16 * 1024 * 1024;
 
@@ -91,20 +91,24 @@ impl From<RawBalance> for Balance {
     }
 }
 
-fn set<T>(place: &mut T, said: Option<T>) {
+pub(super) fn set<T>(place: &mut T, said: Option<T>) {
     if let Some(said) = said {
         *place = said;
     }
 }
 
-fn time_or_never(field: &str, text: Option<&str>, faults: &mut Faults) -> Option<Option<Duration>> {
+pub(super) fn time_or_never(
+    field: &str,
+    text: Option<&str>,
+    faults: &mut Faults,
+) -> Option<Option<Duration>> {
     match text? {
         NEVER => Some(None),
         text => time(field, Some(text), faults).map(Some),
     }
 }
 
-fn time(field: &str, text: Option<&str>, faults: &mut Faults) -> Option<Duration> {
+pub(super) fn time(field: &str, text: Option<&str>, faults: &mut Faults) -> Option<Duration> {
     let text = text?;
     let parsed = humantime::parse_duration(text).ok().filter(|time| !time.is_zero());
     faults.keep(field, parsed.ok_or_else(|| format!("`{}` is no time: give 2s or 500ms", clip(text))))

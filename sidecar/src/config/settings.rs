@@ -7,7 +7,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 use clap::{Args, builder::BoolishValueParser};
 use serde::Deserialize;
 
-use super::policy::RawPolicy;
+use super::{
+    limits::{RawHeaders, RawLimits},
+    policy::RawPolicy,
+};
 
 /// Every setting as it was written; what was not is `None` or empty.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
@@ -114,6 +117,10 @@ pub(super) struct Settings {
     pub(super) services: BTreeMap<String, Vec<RawEndpoint>>,
     #[arg(skip)]
     pub(super) policy: RawPolicy,
+    #[arg(skip)]
+    pub(super) limits: RawLimits,
+    #[arg(skip)]
+    pub(super) headers: RawHeaders,
 }
 
 /// An upstream in the file: `orders: 9001`, `orders: 127.0.0.1:9001`, or with more to say.
@@ -159,6 +166,8 @@ impl Settings {
                     $($list: if said.$list.is_empty() { file.$list } else { said.$list },)*
                     upstream_flags: said.upstream_flags,
                     policy: file.policy,
+                    limits: file.limits,
+                    headers: file.headers,
                 }
             };
         }

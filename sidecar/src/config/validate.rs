@@ -70,6 +70,8 @@ impl Validator<'_> {
             .zip(node.as_ref())
             .map(|(namespace, node)| services::lists(&mut self.settings, namespace, node, self.faults));
         let policy = self.settings.policy.validate(self.faults);
+        let limits = self.settings.limits.validate(self.faults);
+        let headers = self.settings.headers.validate(self.faults);
         let (egress, access_log, data_threads) = (self.egress(), self.access_log(), self.threads());
         let log_format = self.log_format();
         let drain_timeout = self.duration("drain_timeout", DRAIN_TIMEOUT, |settings| &settings.drain_timeout);
@@ -93,6 +95,8 @@ impl Validator<'_> {
             data_threads: data_threads?,
             access_log,
             policy,
+            limits,
+            headers,
             command: self.settings.command,
             proxy_env: !self.settings.no_proxy_env.unwrap_or(false),
             drain_timeout: drain_timeout?,

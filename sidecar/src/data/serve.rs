@@ -1,6 +1,18 @@
-//! Accepting, and serving HTTP on what was accepted: the same for outbound, inbound and upstream ports.
+//! Serving HTTP on what was accepted: the same for outbound, inbound and upstream ports.
+//!
+//! ```text
+//!  HTTP/1:  serve ──idle for a while──▶ rest: no buffers, only the socket ──readable──▶ serve
+//! ```
 
-use std::{future::Future, io, net::TcpListener, pin::pin, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    rc::Rc,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use http::{Request, Response};
 use hyper::{
@@ -9,31 +21,36 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{net::TcpStream, sync::Semaphore};
+use weft_model::error_code::ErrorCode;
 
-use super::{Phase, bind::ThreadListeners, thread::Thread};
+use super::{
+    Phase,
+    caller::Caller,
+    guarded::{Guarded, Refused},
+    thread::Thread,
+};
 use crate::{
-    body::ResponseBody, exec::LocalExec, forward::HEAD_BYTES_MAX, inbound, outbound, pool::Wire,
+    body::ResponseBody,
+    exec::LocalExec,
+    limits::{HEADER_COUNT_MAX, Limits},
+    metrics::ServiceMetrics,
+    pool::Wire,
+    record::RecordGuard,
     stream::Stream,
 };
 
-/// Connections on one port of one thread, at most; more wait in the kernel's queue.
-const CONNECTIONS_MAX: usize = 16_384;
-/// How long accepting rests when the process is out of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
-/// From one request on a connection to the end of the next one's head. Longer than pools keep an idle
-/// connection, so that it is the sending side that closes.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(90);
-/// What is read of a request head before the connection is given up, in bytes.
-const HEADER_BYTES_MAX: u32 = 2 * HEAD_BYTES_MAX;
-/// Streams that a caller may have open on one HTTP/2 connection.
-const STREAMS_MAX: u32 = 1_024;
 /// What one stream may have under way to us, in bytes.
 const H2_STREAM_WINDOW: u32 = 256 * 1_024;
 /// What all streams of one connection may, in bytes.
 const H2_CONNECTION_WINDOW: u32 = 1_024 * 1_024;
+/// What we keep for one stream that its client does not take, in bytes; beyond it the answer's source waits.
+const H2_SEND_BUFFER: usize = 64 * 1_024;
 /// An HTTP/2 client that was silent for this long is asked whether it lives.
 const H2_KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// What is still read of a client that was refused, at most: in bytes, and for how long.
+const LINGER_BYTES_MAX: usize = 1_024 * 1_024;
+const LINGER_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Whether a drain asks the clients of a connection to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,122 +61,161 @@ pub(crate) enum Drains {
     No,
 }
 
-/// Serves all sockets of one thread.
-pub(super) fn listen(thread: &Rc<Thread>, listeners: ThreadListeners) {
-    if let Some(socket) = listeners.outbound {
-        accept(thread, socket, outbound::connection);
-    }
-    if let Some(socket) = listeners.inbound {
-        accept(thread, socket, inbound::connection);
-    }
-    for (upstream, socket) in listeners.upstreams {
-        let upstream = Rc::new(upstream);
-        accept(thread, socket, move |thread, io| {
-            outbound::upstream::connection(thread, Rc::clone(&upstream), io)
-        });
-    }
-}
-
-fn accept<F, C>(thread: &Rc<Thread>, socket: TcpListener, connection: C)
-where
-    F: Future<Output = ()> + 'static,
-    C: Fn(Rc<Thread>, TcpStream) -> F + 'static,
-{
-    let thread = Rc::clone(thread);
-    tokio::task::spawn_local(async move {
-        let listener = match tokio::net::TcpListener::from_std(socket) {
-            Ok(listener) => listener,
-            Err(error) => return tracing::error!(%error, "socket cannot be listened on"),
-        };
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        loop {
-            // Fails only when the semaphore is closed, which nobody does.
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-            match listener.accept().await {
-                Ok((io, _)) => {
-                    let serve = connection(Rc::clone(&thread), io);
-                    tokio::task::spawn_local(async move {
-                        serve.await;
-                        drop(place);
-                    });
-                }
-                Err(error) => pause_if_exhausted(&error).await,
-            }
-        }
-    });
-}
-
-/// A connection that ended before it was accepted is nothing; a process without descriptors has to wait.
-async fn pause_if_exhausted(error: &io::Error) {
-    if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
-        tracing::warn!(%error, "connection cannot be accepted");
-        tokio::time::sleep(ACCEPT_PAUSE).await;
-    }
+/// What a connection is, beside its bytes.
+#[derive(Debug)]
+pub(crate) struct Served {
+    pub(crate) caller: Rc<Caller>,
+    pub(crate) wire: Wire,
+    pub(crate) drains: Drains,
+    /// Where a refusal is counted that no call has seen.
+    pub(crate) metrics: Arc<ServiceMetrics>,
 }
 
 /// Serves HTTP until the client goes, or is asked to.
 pub(crate) async fn http<F>(
     thread: &Rc<Thread>,
     stream: Stream,
-    wire: Wire,
-    drains: Drains,
+    served: Served,
     call: impl Fn(Request<Incoming>) -> F,
 ) where
     F: Future<Output = Response<ResponseBody>> + 'static,
 {
-    let service = service_fn(|request| {
+    let answer = |request| {
         let response = call(request);
-        async move { Ok::<_, std::convert::Infallible>(response.await) }
-    });
-    let io = TokioIo::new(stream);
-    let result = if wire == Wire::Http2 {
-        let server = h2_server().serve_connection(io, service);
-        let mut server = pin!(server);
-        let mut phase = thread.phase.clone();
-        let drain = async {
-            match drains {
-                // An error means the end, which drops this connection anyway.
-                Drains::Yes => drop(phase.wait_for(|phase| *phase >= Phase::Draining).await),
-                Drains::No => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            // The connection first: one that has ended need not be asked to go.
-            biased;
-            result = server.as_mut() => result,
-            () = drain => {
-                server.as_mut().graceful_shutdown();
-                server.await
-            }
-        }
+        async move { Ok::<_, Infallible>(response.await) }
+    };
+    let result = if served.wire == Wire::Http2 {
+        serve_h2(thread, stream, &served, answer).await
     } else {
-        h1_server().serve_connection(io, service).with_upgrades().await
+        serve_h1(thread, stream, &served, answer).await
     };
     if let Err(error) = result {
         tracing::debug!(%error, "client connection ended");
     }
 }
 
-fn h1_server() -> http1::Builder {
+async fn serve_h1<F>(
+    thread: &Rc<Thread>,
+    mut stream: Stream,
+    served: &Served,
+    answer: impl Fn(Request<Incoming>) -> F,
+) -> hyper::Result<()>
+where
+    F: Future<Output = Result<Response<ResponseBody>, Infallible>> + 'static,
+{
+    let builder = h1_server(&thread.config.limits);
+    let caller = &served.caller;
+    let refused = Arc::new(Refused::default());
+    caller.serve_serially(&poll_fn(|cx| Poll::Ready(cx.waker().clone())).await);
+    loop {
+        let io = Guarded::new(stream, Arc::clone(&caller.watch), Some(Arc::clone(&refused)));
+        // On the heap, so that a connection at rest does not hold the space.
+        let mut server =
+            Box::new(builder.serve_connection(TokioIo::new(io), service_fn(&answer)).with_upgrades());
+        let ended = poll_fn(|cx| match caller.rests() {
+            true => Poll::Ready(None),
+            false => Pin::new(&mut *server).poll(cx).map(Some),
+        });
+        if let Some(result) = ended.await {
+            if let Some(code) = refused.code() {
+                record_refusal(thread, served, code);
+                if let Some(parts) = (*server).into_parts() {
+                    linger(parts.io.into_inner().into_inner()).await;
+                }
+            }
+            return result;
+        }
+        let Some(parts) = (*server).into_parts() else { return Ok(()) };
+        stream = parts.io.into_inner().into_inner();
+        stream.give_back(&parts.read_buf);
+        stream.readable().await;
+        caller.wake_up();
+    }
+}
+
+/// Takes what a refused client still sends: to close with bytes unread would reset the connection, and the answer
+/// might be lost with it (RFC 9112 section 9.6).
+async fn linger(mut stream: Stream) {
+    let mut left = LINGER_BYTES_MAX;
+    let drain = async {
+        while left > 0 {
+            let length = stream.ahead().len();
+            stream.consume(length);
+            match stream.read_ahead().await {
+                Ok(0) | Err(_) => return,
+                Ok(read) => left = left.saturating_sub(read),
+            }
+        }
+    };
+    // Whoever goes on for longer has had its answer.
+    let _ = tokio::time::timeout(LINGER_TIME_MAX, drain).await;
+}
+
+/// What was no request has a record nevertheless.
+fn record_refusal(thread: &Rc<Thread>, served: &Served, code: ErrorCode) {
+    let mut record = RecordGuard::begin(&thread.recorder, &served.metrics, None);
+    record.status = code.http_status();
+    record.fail(code);
+}
+
+async fn serve_h2<F>(
+    thread: &Rc<Thread>,
+    stream: Stream,
+    served: &Served,
+    answer: impl Fn(Request<Incoming>) -> F,
+) -> hyper::Result<()>
+where
+    F: Future<Output = Result<Response<ResponseBody>, Infallible>> + 'static,
+{
+    let io = TokioIo::new(Guarded::new(stream, Arc::clone(&served.caller.watch), None));
+    let mut server = pin!(h2_server(&thread.config.limits).serve_connection(io, service_fn(answer)));
+    let mut phase = thread.phase.clone();
+    let drain = async {
+        match served.drains {
+            // An error means the end, which drops this connection anyway.
+            Drains::Yes => drop(phase.wait_for(|phase| *phase >= Phase::Draining).await),
+            Drains::No => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        // The connection first: one that has ended need not be asked to go.
+        biased;
+        result = server.as_mut() => result,
+        () = drain => {
+            server.as_mut().graceful_shutdown();
+            server.await
+        }
+    }
+}
+
+/// No time limit of its own: the thread's sweep has them, without a timer a request.
+fn h1_server(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_header_size(HEADER_BYTES_MAX as usize)
+        .header_read_timeout(None)
+        .max_header_size(limits.header_bytes_read())
         // The application's own date passes; we add none.
         .auto_date_header(false);
+    if limits.header_count_max != HEADER_COUNT_MAX {
+        // Said only where it is another than the reader's own, which needs no memory.
+        builder.max_headers(limits.header_count_max);
+    }
     builder
 }
 
-fn h2_server() -> http2::Builder<LocalExec> {
+fn h2_server(limits: &Limits) -> http2::Builder<LocalExec> {
     let mut builder = http2::Builder::new(LocalExec);
     builder
         .timer(TokioTimer::new())
         .auto_date_header(false)
-        .max_concurrent_streams(STREAMS_MAX)
-        .max_header_list_size(HEADER_BYTES_MAX)
+        .max_concurrent_streams(limits.streams_max)
+        .max_pending_accept_reset_streams(limits.stream_resets_max)
+        .max_local_error_reset_streams(limits.stream_resets_max)
+        .max_header_list_size(u32::try_from(limits.header_bytes_read()).unwrap_or(u32::MAX))
+        .max_send_buf_size(H2_SEND_BUFFER)
         .initial_stream_window_size(H2_STREAM_WINDOW)
         .initial_connection_window_size(H2_CONNECTION_WINDOW)
+        .enable_connect_protocol()
         .keep_alive_interval(H2_KEEP_ALIVE_INTERVAL);
     builder
 }

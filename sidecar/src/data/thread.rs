@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use weft_model::{name::ServiceName, policy::Policy};
 
 pub(crate) use self::service::{LocalEndpoint, LocalService};
-use super::Phase;
+use super::{Phase, caller::Callers};
 use crate::{
     clock,
     config::SidecarConfig,
@@ -42,6 +42,8 @@ pub(crate) struct Thread {
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) rng: RefCell<fastrand::Rng>,
     pub(crate) inbound: InboundState,
+    /// The clients of this thread.
+    pub(crate) callers: Callers,
     pub(crate) outbound_connections: Arc<ConnectionMetrics>,
     pub(crate) inbound_connections: Arc<ConnectionMetrics>,
     /// Calls that found no service.
@@ -105,6 +107,7 @@ impl Thread {
             phase,
             rng: RefCell::new(fastrand::Rng::new()),
             inbound,
+            callers: Callers::default(),
             outbound_connections: metrics.connections("outbound"),
             inbound_connections: metrics.connections("inbound"),
             unrouted: metrics.service(Direction::Outbound, &"".into()),

@@ -1,6 +1,6 @@
 //! One inbound call: limits, deadline, the application, and what its answer looks like from outside.
 
-use std::rc::Rc;
+use std::{net::IpAddr, rc::Rc};
 
 use ::http::{Request, Response, Version, request::Parts};
 use http_body::Body;
@@ -9,11 +9,13 @@ use tokio::time::timeout;
 use weft_model::error_code::ErrorCode;
 
 use crate::{
-    answer::{Reply, give_up, pass_on, refuse},
+    answer::{Asker, Reply, give_up, pass_on, refuse},
     body::{RequestBody, ResponseBody},
-    data::thread::Thread,
+    config::SidecarConfig,
+    data::{caller::Caller, thread::Thread},
     exchange::{Failure, Side, exchange},
     forward::{self, REQUEST_ID, WEFT_ERROR},
+    forwarded,
     outbound::{deadline, is_idempotent},
     pool::{Carrier, Lease, Pool, Wire},
     record::{Line, RecordGuard},
@@ -35,10 +37,10 @@ pub(super) async fn call(
     thread: Rc<Thread>,
     wire: Wire,
     host: Host,
+    caller: Rc<Caller>,
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
-    let (mut head, body) = request.into_parts();
-    let grpc = forward::is_grpc(&head.headers);
+    let (head, body) = request.into_parts();
     let version = head.version;
     let line = thread.recorder.is_on().then(|| Line {
         method: head.method.clone(),
@@ -48,27 +50,13 @@ pub(super) async fn call(
     let metrics = thread.inbound.metrics.as_ref().unwrap_or(&thread.unrouted);
     let mut record = RecordGuard::begin(&thread.recorder, metrics, line);
     record.active = Some(thread.inbound.begin());
+    let peer = caller.peer.ip();
+    record.came_on(caller, &body, &thread.config.limits);
     let received = record.received.clone();
-    received.check_end(&body);
-    let refusal = forward::refusal(&head).map_or(Ok(()), Err);
-    let admitted = refusal.and_then(|()| admit(&thread, host, wire));
-    let mut response = match admitted {
-        Err(code) => refuse(code, grpc, record),
-        Ok(pool) => {
-            let asked = prepare(&mut head);
-            let body = if body.is_end_stream() {
-                RequestBody::Empty
-            } else {
-                RequestBody::Once(body, record.received.clone())
-            };
-            match to_application(pool, wire, Request::from_parts(head, body)).await {
-                Ok((response, lease)) => {
-                    let carrier = Carrier { pool: Rc::clone(pool), lease, in_flight: None };
-                    pass_on(Reply { response, carrier, named: None }, version, asked, record)
-                }
-                Err(failure) => give_up(failure, grpc, record),
-            }
-        }
+    let length = body.size_hint().lower();
+    let mut response = match admit(&thread, (wire, host), &head, length) {
+        Err(code) => refuse(code, forward::is_grpc(&head.headers), record),
+        Ok(pool) => carry(&thread.config, (pool, wire), peer, (head, body), record).await,
     };
     if version < Version::HTTP_2
         && (thread.inbound.is_draining.get() || !received.is_whole() || forward::is_bad_request(&response))
@@ -78,7 +66,19 @@ pub(super) async fn call(
     response
 }
 
-fn admit(thread: &Thread, host: Host, wire: Wire) -> Result<&Rc<Pool>, ErrorCode> {
+fn admit<'a>(
+    thread: &'a Thread,
+    (wire, host): (Wire, Host),
+    head: &Parts,
+    length: u64,
+) -> Result<&'a Rc<Pool>, ErrorCode> {
+    if let Some(code) = forward::refusal(head, length, &thread.config.limits) {
+        return Err(code);
+    }
+    // A tunnel would lead past the application; other sidecars never ask for one.
+    if forward::is_tunnel(head) {
+        return Err(ErrorCode::BadRequest);
+    }
     if host == Host::Elsewhere {
         return Err(ErrorCode::WrongEndpoint);
     }
@@ -90,6 +90,31 @@ fn admit(thread: &Thread, host: Host, wire: Wire) -> Result<&Rc<Pool>, ErrorCode
         return Err(ErrorCode::Overloaded);
     }
     thread.inbound.pool.as_ref().ok_or(ErrorCode::WrongEndpoint)
+}
+
+async fn carry(
+    config: &SidecarConfig,
+    (pool, wire): (&Rc<Pool>, Wire),
+    peer: IpAddr,
+    (mut head, body): (Parts, Incoming),
+    record: RecordGuard,
+) -> Response<ResponseBody> {
+    let (grpc, version) = (forward::is_grpc(&head.headers), head.version);
+    forwarded::tell_caller(&mut head, peer, &config.headers);
+    let asked = prepare(config, &mut head);
+    let body = if body.is_end_stream() {
+        RequestBody::Empty
+    } else {
+        RequestBody::Once(body, record.received.clone())
+    };
+    match to_application(pool, wire, Request::from_parts(head, body)).await {
+        Ok((response, lease)) => {
+            let carrier = Carrier { pool: Rc::clone(pool), lease, in_flight: None };
+            let asker = Asker { version, asked, headers: &config.headers };
+            pass_on(Reply { response, carrier, named: None }, asker, record)
+        }
+        Err(failure) => give_up(failure, grpc, record),
+    }
 }
 
 async fn to_application(
@@ -105,10 +130,11 @@ async fn to_application(
     timeout(time, exchange).await.unwrap_or(Err(late))
 }
 
-fn prepare(head: &mut Parts) -> Option<Asked> {
-    let asked = Asked::take(head);
+fn prepare(config: &SidecarConfig, head: &mut Parts) -> Option<Asked> {
+    let asked = Asked::take(head, &config.limits);
     forward::strip_hop_by_hop(&mut head.headers);
     head.headers.remove(&WEFT_ERROR);
+    forwarded::tell_via(&mut head.headers, head.version, &config.headers);
     forward::settle_target(head);
     if let Some(asked) = &asked {
         asked.tell(&mut head.headers);

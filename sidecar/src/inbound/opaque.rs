@@ -6,16 +6,21 @@ use tokio::io::AsyncWriteExt;
 use weft_model::error_code::ErrorCode;
 
 use crate::{
-    data::thread::Thread, hop::Status, pool::OpaqueStream, record::RecordGuard, relay, stream::Stream,
+    data::thread::Thread,
+    hop::Status,
+    pool::OpaqueStream,
+    record::RecordGuard,
+    relay::{End, relay},
+    stream::Stream,
 };
 
 /// From another sidecar: it hears whether the application has accepted.
 pub(super) async fn with_status(thread: &Rc<Thread>, mut stream: Stream) {
     let mut record = begin(thread);
     match connect(thread).await {
-        Ok(mut application) => {
+        Ok(application) => {
             if stream.write_all(&[Status::Accepted.to_byte()]).await.is_ok() {
-                relay::relay(&mut stream, &mut application.io, &mut record).await;
+                carry(thread, stream, application, &mut record).await;
             }
         }
         Err(code) => {
@@ -26,10 +31,10 @@ pub(super) async fn with_status(thread: &Rc<Thread>, mut stream: Stream) {
 }
 
 /// From a bare client.
-pub(super) async fn bare(thread: &Rc<Thread>, mut stream: Stream) {
+pub(super) async fn bare(thread: &Rc<Thread>, stream: Stream) {
     let mut record = begin(thread);
     match connect(thread).await {
-        Ok(mut application) => relay::relay(&mut stream, &mut application.io, &mut record).await,
+        Ok(application) => carry(thread, stream, application, &mut record).await,
         Err(code) => record.fail(code),
     }
 }
@@ -39,6 +44,12 @@ pub(super) async fn refuse(mut stream: Stream, code: ErrorCode) {
     // A peer that is gone already needs no answer.
     let _ = stream.write_all(&[Status::Refused(code).to_byte()]).await;
     let _ = stream.shutdown().await;
+}
+
+async fn carry(thread: &Thread, client: Stream, application: OpaqueStream, record: &mut RecordGuard) {
+    let OpaqueStream { io, _open } = application;
+    let idle_max = thread.config.limits.relay_idle_timeout;
+    relay(End::Socket(client), End::Socket(Stream::new(io)), idle_max, record).await;
 }
 
 fn begin(thread: &Rc<Thread>) -> RecordGuard {

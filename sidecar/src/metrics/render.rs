@@ -14,6 +14,7 @@ use prometheus_client::{
 use weft_model::error_code::ErrorCode;
 
 use super::{DataMetrics, LATENCY_BOUNDS, ServiceMetrics};
+use crate::data::caller::Reason;
 
 type Labels<'a> = Vec<(&'static str, &'a str)>;
 type Count = fn(&ServiceMetrics) -> &AtomicU64;
@@ -76,7 +77,26 @@ impl DataMetrics {
             *closed.entry(vec![("kind", cell.kind)]).or_insert(0) += cell.closed.load(Relaxed);
         }
         encode_counters(encoder, "weft_connections_opened", "Connections opened", opened)?;
-        encode_counters(encoder, "weft_connections_closed", "Connections closed", closed)
+        encode_counters(encoder, "weft_connections_closed", "Connections closed", closed)?;
+        let mut slow = BTreeMap::new();
+        for (cell, (reason, count)) in cells
+            .iter()
+            .flat_map(|cell| Reason::ALL.into_iter().zip(&cell.slow).map(move |slow| (cell, slow)))
+        {
+            let count = count.load(Relaxed);
+            if count > 0 {
+                *slow.entry(vec![("kind", cell.kind), ("reason", reason.as_str())]).or_insert(0) += count;
+            }
+        }
+        encode_counters(encoder, "weft_connections_timed_out", "Clients that were too slow, closed", slow)?;
+        let hints = cells.iter().map(|cell| cell.informational.load(Relaxed)).sum();
+        let hints = BTreeMap::from([(Labels::new(), hints)]);
+        encode_counters(
+            encoder,
+            "weft_informational_responses_dropped",
+            "Responses 102, 103 and the like, which are not passed on",
+            hints,
+        )
     }
 }
 

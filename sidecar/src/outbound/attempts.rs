@@ -104,6 +104,10 @@ fn request(call: &mut Call, endpoint: &LocalEndpoint) -> Request<crate::body::Re
     *request.method_mut() = call.head.method.clone();
     *request.uri_mut() = call.head.uri.clone();
     *request.version_mut() = call.head.version;
+    // All of it is small and rare: the protocol of an extended CONNECT (RFC 8441).
+    if let Some(protocol) = call.head.extensions.get::<hyper::ext::Protocol>() {
+        request.extensions_mut().insert(protocol.clone());
+    }
     // Kept only where another attempt may follow.
     *request.headers_mut() = if call.record.attempts > call.decision.retries_max {
         std::mem::take(&mut call.head.headers)

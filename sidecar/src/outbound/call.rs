@@ -13,13 +13,18 @@ use super::{
     decide::{Decision, Limit, decide, grpc_timeout},
     egress,
     target::{Route, Target, resolve},
+    tunnel,
 };
 use crate::{
-    answer::{give_up, pass_on, refuse},
+    answer::{Asker, give_up, pass_on, refuse},
     body::{Meter, RequestBody, ResponseBody},
-    data::thread::{LocalEndpoint, LocalService, Thread},
+    config::SidecarConfig,
+    data::{
+        caller::Caller,
+        thread::{LocalEndpoint, LocalService, Thread},
+    },
     forward::{self, GRPC_TIMEOUT, REQUEST_ID, WEFT_ATTEMPT, WEFT_DEADLINE, WEFT_ERROR, WEFT_RETRY},
-    load,
+    forwarded, load,
     record::{Line, RecordGuard},
     replay::Replay,
     upgrade::Asked,
@@ -31,6 +36,8 @@ pub(super) struct Call {
     pub(super) thread: Rc<Thread>,
     pub(super) service: Rc<LocalService>,
     pub(super) decision: Decision,
+    /// What the caller speaks.
+    version: Version,
     /// As it is sent.
     pub(super) head: Parts,
     pub(super) source: Source,
@@ -54,7 +61,7 @@ pub(super) enum Source {
 pub(super) async fn call(
     thread: Rc<Thread>,
     route: Route,
-    peer: Option<IpAddr>,
+    caller: Rc<Caller>,
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
     let (mut head, body) = request.into_parts();
@@ -64,9 +71,10 @@ pub(super) async fn call(
         uri: head.uri.clone(),
         request_id: head.headers.get(&REQUEST_ID).cloned(),
     });
-    let record = RecordGuard::begin(&thread.recorder, &thread.unrouted, line);
+    let mut record = RecordGuard::begin(&thread.recorder, &thread.unrouted, line);
+    let peer = Some(caller.peer.ip().to_canonical());
+    record.came_on(caller, &body, &thread.config.limits);
     let received = record.received.clone();
-    received.check_end(&body);
     let version = head.version;
     let mut response = route_call(&thread, &route, peer, (head, body), record).await;
     if version < Version::HTTP_2 && (!received.is_whole() || forward::is_bad_request(&response)) {
@@ -82,8 +90,11 @@ async fn route_call(
     (head, body): (Parts, Incoming),
     mut record: RecordGuard,
 ) -> Response<ResponseBody> {
-    if let Some(code) = forward::refusal(&head) {
+    if let Some(code) = forward::refusal(&head, body.size_hint().lower(), &thread.config.limits) {
         return refuse(code, forward::is_grpc(&head.headers), record);
+    }
+    if forward::is_tunnel(&head) {
+        return tunnel::carry(thread, route, head, record).await;
     }
     match resolve(thread, route, &head).await {
         Ok(Target::Service(service)) => {
@@ -104,17 +115,29 @@ async fn to_service(
     (mut head, body): (Parts, Incoming),
     record: RecordGuard,
 ) -> Response<ResponseBody> {
+    let version = head.version;
     let decision = decide(&head, &service.policy);
     service.note_request();
-    let asked = prepare(&mut head);
+    let asked = prepare(&thread.config, &mut head);
     let source = if body.is_end_stream() {
         Source::Empty
     } else {
         Source::Replay(Replay::new(body, service.policy.retry.body_max, record.received.clone()))
     };
     let deadline = decision.limit.and_then(|limit| Instant::now().checked_add(limit.time));
-    let mut call =
-        Call { thread, service, decision, head, source, record, asked, current: None, deadline, peer };
+    let mut call = Call {
+        thread,
+        service,
+        decision,
+        version,
+        head,
+        source,
+        record,
+        asked,
+        current: None,
+        deadline,
+        peer,
+    };
     let meter = call.record.received.clone();
     match in_time(attempts::run(&mut call), decision.limit, &meter).await {
         Some(last) => answer(call, last),
@@ -124,7 +147,11 @@ async fn to_service(
 
 /// What `work` came to, or `None` when the limit was over first. While the request's body still moves, the
 /// policy's timeout waits: a slow upload is no slow answer.
-async fn in_time<T>(work: impl Future<Output = T>, limit: Option<Limit>, meter: &Meter) -> Option<T> {
+pub(super) async fn in_time<T>(
+    work: impl Future<Output = T>,
+    limit: Option<Limit>,
+    meter: &Meter,
+) -> Option<T> {
     let Some(limit) = limit else { return Some(work.await) };
     let mut work = pin!(work);
     let mut received = meter.get();
@@ -143,7 +170,11 @@ fn answer(call: Call, last: Last) -> Response<ResponseBody> {
     let grpc = call.decision.grpc;
     let mut record = call.record;
     let mut response = match last.result {
-        Ok(reply) => pass_on(reply, call.head.version, call.asked, record),
+        Ok(reply) => {
+            let headers = &call.thread.config.headers;
+            let asker = Asker { version: call.version, asked: call.asked, headers };
+            pass_on(reply, asker, record)
+        }
         Err(failure) => {
             record.attempts = record.attempts.max(1);
             give_up(failure, grpc, record)
@@ -169,12 +200,13 @@ fn too_late(call: Call) -> Response<ResponseBody> {
 }
 
 /// Turns a request to us into one to the origin.
-pub(super) fn prepare(head: &mut Parts) -> Option<Asked> {
-    let asked = Asked::take(head);
+pub(super) fn prepare(config: &SidecarConfig, head: &mut Parts) -> Option<Asked> {
+    let asked = Asked::take(head, &config.limits);
     forward::strip_hop_by_hop(&mut head.headers);
     for name in [&WEFT_ATTEMPT, &WEFT_ERROR, &header::PROXY_AUTHORIZATION] {
         head.headers.remove(name);
     }
+    forwarded::tell_via(&mut head.headers, head.version, &config.headers);
     forward::settle_target(head);
     if let Some(asked) = &asked {
         asked.tell(&mut head.headers);

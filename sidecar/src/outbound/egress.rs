@@ -5,10 +5,14 @@ use std::rc::Rc;
 use http::{Request, Response, request::Parts};
 use http_body::Body;
 use hyper::body::Incoming;
+use weft_model::error_code::ErrorCode;
 
-use super::{call::prepare, decide::is_idempotent};
+use super::{
+    call::{in_time, prepare},
+    decide::{decide, is_idempotent},
+};
 use crate::{
-    answer::{Reply, give_up, pass_on},
+    answer::{Asker, Reply, give_up, pass_on, refuse},
     body::{RequestBody, ResponseBody},
     data::thread::Thread,
     exchange::exchange,
@@ -24,12 +28,13 @@ pub(super) async fn carry(
     (mut head, body): (Parts, Incoming),
     mut record: RecordGuard,
 ) -> Response<ResponseBody> {
-    let asked = prepare(&mut head);
+    let (config, version) = (&thread.config, head.version);
+    let limit = decide(&head, &config.policy).limit;
+    let asked = prepare(config, &mut head);
     head.headers.remove(&WEFT_DEADLINE);
     head.headers.remove(&REQUEST_ID);
     record.attempts = 1;
     record.endpoint = Some(format!("{host}:{port}").into());
-    let version = head.version;
     let idempotent = is_idempotent(&head.method);
     let body = if body.is_end_stream() {
         RequestBody::Empty
@@ -37,11 +42,18 @@ pub(super) async fn carry(
         RequestBody::Once(body, record.received.clone())
     };
     let pool = thread.egress(host, port);
-    match exchange(&pool, Wire::Http1, idempotent, Request::from_parts(head, body)).await {
-        Ok((response, lease)) => {
+    let meter = record.received.clone();
+    let exchange = exchange(&pool, Wire::Http1, idempotent, Request::from_parts(head, body));
+    match in_time(exchange, limit, &meter).await {
+        Some(Ok((response, lease))) => {
             let carrier = Carrier { pool, lease, in_flight: None };
-            pass_on(Reply { response, carrier, named: None }, version, asked, record)
+            let asker = Asker { version, asked, headers: &config.headers };
+            pass_on(Reply { response, carrier, named: None }, asker, record)
         }
-        Err(failure) => give_up(failure, false, record),
+        Some(Err(failure)) => give_up(failure, false, record),
+        None if limit.is_some_and(|limit| limit.is_deadline) => {
+            refuse(ErrorCode::DeadlineExceeded, false, record)
+        }
+        None => refuse(ErrorCode::UpstreamTimeout, false, record),
     }
 }

@@ -11,29 +11,50 @@ use crate::{
     load::{self, InFlight},
     pool::{OpaqueStream, Pool},
     record::RecordGuard,
-    relay,
+    relay::{End, relay},
     stream::Stream,
 };
 
 /// A connection that an application has accepted.
 #[derive(Debug)]
 pub(super) struct Accepted {
-    pub(super) stream: OpaqueStream,
-    record: RecordGuard,
-    _in_flight: InFlight,
+    stream: OpaqueStream,
+    pub(super) record: RecordGuard,
+    /// None outside the mesh.
+    _in_flight: Option<InFlight>,
+}
+
+impl Accepted {
+    pub(super) fn new(stream: OpaqueStream, record: RecordGuard, in_flight: Option<InFlight>) -> Self {
+        Self { stream, record, _in_flight: in_flight }
+    }
+
+    /// Waits until the application says something, or ends.
+    pub(super) async fn speaks(&self) {
+        let mut greeting = [0_u8; 1];
+        // An error shows when bytes are carried.
+        let _ = self.stream.io.peek(&mut greeting).await;
+    }
+}
+
+/// A record for one connection to `service`.
+pub(super) fn begin(thread: &Thread, service: &LocalService) -> RecordGuard {
+    service.note_request();
+    RecordGuard::begin(&thread.recorder, &service.metrics, None)
 }
 
 /// Connects to one endpoint of the service; the record says which, or why to none.
-pub(super) async fn connect(thread: &Rc<Thread>, service: &LocalService) -> Option<Accepted> {
+pub(super) async fn connect(
+    thread: &Rc<Thread>,
+    service: &LocalService,
+    mut record: RecordGuard,
+) -> Result<Accepted, (ErrorCode, RecordGuard)> {
     let policy = &service.policy;
-    service.note_request();
-    let mut record = RecordGuard::begin(&thread.recorder, &service.metrics, None);
     let mut tried: SmallVec<[Rc<Pool>; 4]> = SmallVec::new();
     loop {
         record.attempts += 1;
         let Some(endpoint) = service.choose(thread, &tried, true) else {
-            record.fail(ErrorCode::NoHealthyEndpoint);
-            return None;
+            return Err((ErrorCode::NoHealthyEndpoint, record));
         };
         record.endpoint = Some(endpoint.label.clone());
         endpoint.metrics.requests.fetch_add(1, Relaxed);
@@ -42,15 +63,14 @@ pub(super) async fn connect(thread: &Rc<Thread>, service: &LocalService) -> Opti
             Ok(stream) => {
                 in_flight.answer();
                 load::praise(&endpoint);
-                return Some(Accepted { stream, record, _in_flight: in_flight });
+                return Ok(Accepted::new(stream, record, Some(in_flight)));
             }
             Err(error) => {
                 tracing::debug!(%error, endpoint = %endpoint.label, "opaque connection failed");
                 let fault = outlier::Failure::Hard;
                 load::blame(service, &endpoint, fault, &policy.outlier, &mut thread.rng.borrow_mut());
                 if record.attempts > policy.retry.retries_max || !service.withdraw_retry() {
-                    record.fail(error.code());
-                    return None;
+                    return Err((error.code(), record));
                 }
                 record.metrics().retries.fetch_add(1, Relaxed);
                 tried.push(Rc::clone(&endpoint.pool));
@@ -60,7 +80,8 @@ pub(super) async fn connect(thread: &Rc<Thread>, service: &LocalService) -> Opti
 }
 
 /// Carries bytes both ways until both sides have ended.
-pub(super) async fn carry(mut client: Stream, accepted: Accepted) {
-    let Accepted { mut stream, mut record, _in_flight } = accepted;
-    relay::relay(&mut client, &mut stream.io, &mut record).await;
+pub(super) async fn carry(thread: &Thread, client: End, accepted: Accepted) {
+    let Accepted { stream: OpaqueStream { io, _open }, mut record, _in_flight } = accepted;
+    let idle_max = thread.config.limits.relay_idle_timeout;
+    relay(client, End::Socket(Stream::new(io)), idle_max, &mut record).await;
 }

@@ -16,16 +16,16 @@ use tokio::{net::TcpStream, time::timeout};
 use weft_model::endpoint::Protocol;
 
 use super::{
-    http,
+    Client, http,
     opaque::{self, Accepted},
     target::{self, Route},
 };
 use crate::{
     config::Upstream,
-    data::thread::Thread,
+    data::{caller::Caller, thread::Thread},
     detect::{DETECT_TIMEOUT, Detected, detect_any},
-    metrics::OpenConnection,
     pool::Wire,
+    relay::End,
     stream::Stream,
 };
 
@@ -40,8 +40,12 @@ enum Settled {
 }
 
 /// One connection on a fixed port.
-pub(crate) async fn connection(thread: Rc<Thread>, upstream: Rc<Upstream>, io: TcpStream) {
-    let _open = OpenConnection::new(&thread.outbound_connections);
+pub(crate) async fn connection(
+    thread: Rc<Thread>,
+    upstream: Rc<Upstream>,
+    io: TcpStream,
+    caller: Rc<Caller>,
+) {
     let mut stream = Stream::new(io);
     let settled = match upstream.protocol {
         Protocol::Tcp | Protocol::Amqp => Settled::Opaque(None),
@@ -50,14 +54,14 @@ pub(crate) async fn connection(thread: Rc<Thread>, upstream: Rc<Upstream>, io: T
         }
     };
     match settled {
-        Settled::Http(wire) => http(&thread, stream, wire, Route::Fixed(upstream)).await,
+        Settled::Http(wire) => http(&thread, stream, Client { caller, wire }, Route::Fixed(upstream)).await,
         Settled::Opaque(accepted) => {
             let accepted = match accepted {
                 None => connect(&thread, &upstream).await,
                 accepted => accepted,
             };
             if let Some(accepted) = accepted {
-                opaque::carry(stream, accepted).await;
+                opaque::carry(&thread, End::Socket(stream), accepted).await;
             }
         }
     }
@@ -65,7 +69,13 @@ pub(crate) async fn connection(thread: Rc<Thread>, upstream: Rc<Upstream>, io: T
 
 async fn connect(thread: &Rc<Thread>, upstream: &Upstream) -> Option<Accepted> {
     match target::service(thread, &upstream.service, &upstream.port_name).await {
-        Ok(service) => opaque::connect(thread, &service).await,
+        Ok(service) => match opaque::connect(thread, &service, opaque::begin(thread, &service)).await {
+            Ok(accepted) => Some(accepted),
+            Err((code, mut record)) => {
+                record.fail(code);
+                None
+            }
+        },
         Err(code) => {
             tracing::info!(service = %upstream.service, %code, "connection has no target, closed");
             None
@@ -84,7 +94,6 @@ async fn settle(thread: &Rc<Thread>, upstream: &Upstream, stream: &mut Stream) -
         return Settled::Http(Wire::Http1);
     }
     let Some(accepted) = connect(thread, upstream).await else { return Settled::Opaque(None) };
-    let mut greeting = [0_u8; 1];
     loop {
         tokio::select! {
             // The client first: if both speak, HTTP is still HTTP.
@@ -98,7 +107,7 @@ async fn settle(thread: &Rc<Thread>, upstream: &Upstream, stream: &mut Stream) -
                 // It ended its side, or will not say what it speaks.
                 _ => return Settled::Opaque(Some(accepted)),
             },
-            _ = accepted.stream.io.peek(&mut greeting) => return Settled::Opaque(Some(accepted)),
+            () = accepted.speaks() => return Settled::Opaque(Some(accepted)),
         }
     }
 }

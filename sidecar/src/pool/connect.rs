@@ -39,6 +39,8 @@ const H2_KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 const H2_STREAM_WINDOW: u32 = 256 * 1_024;
 /// What all streams of one connection may, in bytes.
 const H2_CONNECTION_WINDOW: u32 = 1_024 * 1_024;
+/// What we keep of one request body that the peer does not take, in bytes; beyond it its caller waits.
+const H2_SEND_BUFFER: usize = 64 * 1_024;
 /// The largest list of response headers, in bytes.
 const HEADER_LIST_MAX: u32 = 64 * 1_024;
 
@@ -86,7 +88,7 @@ pub(crate) enum ConnectError {
 #[derive(Debug)]
 pub(crate) struct OpaqueStream {
     pub(crate) io: TcpStream,
-    _open: OpenConnection,
+    pub(crate) _open: OpenConnection,
 }
 
 impl ConnectError {
@@ -104,7 +106,7 @@ pub(super) async fn http1(
 ) -> Result<http1::SendRequest<RequestBody>, ConnectError> {
     let io = dial_with_hop(dial, Protocol::Http).await?;
     let open = OpenConnection::new(connections);
-    let io = TokioIo::new(EarlyAnswer::new(io));
+    let io = TokioIo::new(EarlyAnswer::new(io, Arc::clone(connections)));
     let (sender, connection) = http1::Builder::new().handshake(io).await?;
     tokio::task::spawn_local(async move {
         let _open = open;
@@ -128,6 +130,7 @@ pub(super) async fn http2(
         .initial_stream_window_size(H2_STREAM_WINDOW)
         .initial_connection_window_size(H2_CONNECTION_WINDOW)
         .max_header_list_size(HEADER_LIST_MAX)
+        .max_send_buf_size(H2_SEND_BUFFER)
         .handshake(TokioIo::new(io))
         .await?;
     let streams_max = Rc::new(Cell::new(connection.current_max_send_streams()));

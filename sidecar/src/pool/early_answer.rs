@@ -2,10 +2,14 @@
 //! as many do with a body that they refuse. A write then fails while the answer is there to be read; who gives up
 //! at the failed write never hears it. So what can no longer be sent is dropped, and the reading side tells how
 //! the exchange ended: by an answer, or by the end of the stream.
+//!
+//! What passes here as well are answers before the answer (RFC 9110 section 15.2). `100` and `101` mean something to
+//! the caller; others are hints for browsers, which the library drops, and they are counted here.
 
 use std::{
     io::{self, ErrorKind, IoSlice},
     pin::Pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
 };
 
@@ -14,17 +18,24 @@ use tokio::{
     net::TcpStream,
 };
 
+use crate::metrics::ConnectionMetrics;
+
 /// See the module.
 #[derive(Debug)]
-pub(super) struct EarlyAnswer {
+pub(crate) struct EarlyAnswer {
     io: TcpStream,
+    metrics: Arc<ConnectionMetrics>,
     /// The other side reads no more.
     is_deaf: bool,
 }
 
 impl EarlyAnswer {
-    pub(super) fn new(io: TcpStream) -> Self {
-        Self { io, is_deaf: false }
+    pub(super) fn new(io: TcpStream, metrics: Arc<ConnectionMetrics>) -> Self {
+        Self { io, metrics, is_deaf: false }
+    }
+
+    pub(crate) fn into_inner(self) -> TcpStream {
+        self.io
     }
 
     /// A failed write counts as done from here on.
@@ -39,6 +50,19 @@ impl EarlyAnswer {
     }
 }
 
+/// How many answers that are dropped stand at the start of what was read. One that is split over two reads is
+/// not seen; servers send such a head whole.
+fn hints(mut read: &[u8]) -> u64 {
+    let mut count = 0;
+    while let Some([tens, ones, ..]) = read.strip_prefix(b"HTTP/1.1 1") {
+        let Some(end) = read.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { break };
+        let is_carried = *tens == b'0' && matches!(ones, b'0' | b'1');
+        count += u64::from(!is_carried);
+        read = read.get(end + 4..).unwrap_or_default();
+    }
+    count
+}
+
 fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
 }
@@ -49,7 +73,13 @@ impl AsyncRead for EarlyAnswer {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.io).poll_read(cx, buf);
+        let hints = hints(buf.filled().get(before..).unwrap_or_default());
+        if hints > 0 {
+            self.metrics.informational.fetch_add(hints, Relaxed);
+        }
+        read
     }
 }
 
@@ -85,5 +115,26 @@ impl AsyncWrite for EarlyAnswer {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_are_counted_and_what_is_carried_is_not() {
+        let early = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n";
+        let processing = "HTTP/1.1 102 Processing\r\n\r\n";
+        let answer = "HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 103 in a body";
+        for (read, count) in [
+            (answer.to_owned(), 0),
+            (format!("{early}{processing}{answer}"), 2),
+            (format!("HTTP/1.1 100 Continue\r\n\r\n{early}{answer}"), 1),
+            ("HTTP/1.1 101 Switching Protocols\r\n\r\n".to_owned(), 0),
+            ("HTTP/1.1 10".to_owned(), 0),
+        ] {
+            assert_eq!(hints(read.as_bytes()), count, "{read}");
+        }
     }
 }

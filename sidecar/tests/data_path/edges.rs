@@ -37,7 +37,7 @@ async fn witness() -> App {
 }
 
 /// Writes these bytes, and reads until the other side closes.
-async fn raw(to: SocketAddr, bytes: &str) -> String {
+pub(crate) async fn raw(to: SocketAddr, bytes: &str) -> String {
     let mut io = TcpStream::connect(to).await.unwrap();
     io.write_all(bytes.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
@@ -93,17 +93,6 @@ async fn an_http2_request_has_one_host_however_it_is_told() {
     let caller = Sidecar::calling("orders", &[&replica]);
     let both = Request::get("http://orders/").header("host", "other").body(Full::default()).unwrap();
     assert_eq!(&send_h2(caller.outbound, both).await.body[..], b"orders;;;");
-}
-
-#[tokio::test]
-async fn a_tunnel_is_refused_by_name() {
-    let replica = Replica::http("orders", "1", witness().await);
-    let caller = Sidecar::calling("orders", &[&replica]);
-    for to in [caller.outbound, replica.sidecar.inbound] {
-        let connect = "CONNECT orders:80 HTTP/1.1\r\nhost: orders:80\r\nconnection: close\r\n\r\n";
-        let answer = raw(to, connect).await;
-        assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("weft-error: bad-request"), "{answer}");
-    }
 }
 
 #[tokio::test]

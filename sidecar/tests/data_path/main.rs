@@ -13,6 +13,8 @@ mod answers;
 mod edges;
 mod failure;
 mod http;
+mod limits;
 mod load;
 mod mesh;
 mod opaque;
+mod tunnel;

@@ -156,6 +156,8 @@ pub(crate) fn config() -> SidecarConfig {
         data_threads: 1,
         access_log: AccessLog::Off,
         policy: Policy::default(),
+        limits: weft_sidecar::limits::Limits::default(),
+        headers: weft_sidecar::limits::HeaderPolicy::default(),
         command: Vec::new(),
         proxy_env: true,
         drain_timeout: Duration::from_secs(20),

@@ -1,0 +1,64 @@
+//! Accepting on the sockets of one thread. What is spoken on a connection is not looked at here.
+
+use std::{future::Future, io, net::TcpListener, rc::Rc, sync::Arc, time::Duration};
+
+use tokio::{net::TcpStream, sync::Semaphore};
+
+use super::{bind::ThreadListeners, caller::Caller, thread::Thread};
+use crate::{inbound, metrics::ConnectionMetrics, outbound};
+
+/// How long accepting rests when the process is out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// Serves all sockets of one thread.
+pub(super) fn listen(thread: &Rc<Thread>, listeners: ThreadListeners) {
+    let (out, into) = (&thread.outbound_connections, &thread.inbound_connections);
+    if let Some(socket) = listeners.outbound {
+        accept(thread, socket, out, outbound::connection);
+    }
+    if let Some(socket) = listeners.inbound {
+        accept(thread, socket, into, inbound::connection);
+    }
+    for (upstream, socket) in listeners.upstreams {
+        let upstream = Rc::new(upstream);
+        accept(thread, socket, out, move |thread, io, caller| {
+            outbound::upstream::connection(thread, Rc::clone(&upstream), io, caller)
+        });
+    }
+}
+
+fn accept<F, C>(thread: &Rc<Thread>, socket: TcpListener, metrics: &Arc<ConnectionMetrics>, connection: C)
+where
+    F: Future<Output = ()> + 'static,
+    C: Fn(Rc<Thread>, TcpStream, Rc<Caller>) -> F + 'static,
+{
+    let (thread, metrics) = (Rc::clone(thread), Arc::clone(metrics));
+    tokio::task::spawn_local(async move {
+        let listener = match tokio::net::TcpListener::from_std(socket) {
+            Ok(listener) => listener,
+            Err(error) => return tracing::error!(%error, "socket cannot be listened on"),
+        };
+        let places = Arc::new(Semaphore::new(thread.config.limits.connections_max));
+        loop {
+            // Fails only when the semaphore is closed, which nobody does.
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            match listener.accept().await {
+                Ok((io, peer)) => {
+                    let caller = Caller::new(peer, &metrics, place);
+                    let serve = connection(Rc::clone(&thread), io, Rc::clone(&caller));
+                    let task = tokio::task::spawn_local(serve);
+                    thread.callers.add(&caller, task.abort_handle());
+                }
+                Err(error) => pause_if_exhausted(&error).await,
+            }
+        }
+    });
+}
+
+/// A connection that ended before it was accepted is nothing; a process without descriptors has to wait.
+async fn pause_if_exhausted(error: &io::Error) {
+    if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+        tracing::warn!(%error, "connection cannot be accepted");
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
+}
