@@ -254,7 +254,7 @@ mod tests {
             many.headers.insert(HeaderName::try_from(format!("x-{number}")).unwrap(), "1".parse().unwrap());
         }
         assert_eq!(refusal(&many), Some(ErrorCode::HeaderTooLarge));
-        let body = head(Version::HTTP_11, "/", &[]);
+        let body = head(Version::HTTP_11, "/", &[("host", "orders")]);
         assert_eq!(super::refusal(&body, 10, &limits), Some(ErrorCode::BodyTooLarge));
         assert_eq!(super::refusal(&body, 10, &Limits::default()), None);
     }
