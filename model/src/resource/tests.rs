@@ -1,4 +1,4 @@
-//! What good resources become; what is said of bad ones stands in `golden`.
+//! What good resources become; what is said of bad ones stands in `model/tests/bad_resources`.
 
 use std::time::Duration;
 
@@ -7,6 +7,8 @@ use crate::traffic::{
     Backend, BackendRef, Filter, GrpcMethod, HeaderEdit, Match, Mirror, PathEdit, PathMatch, PortRef,
     Redirect, Rewrite, Route, Rule, RuleRetry, ValueMatch, ValuePattern,
 };
+
+mod gateway_api;
 
 fn resource(yaml: &str) -> Resource {
     let value: Value = serde_yaml::from_str(yaml).expect("YAML");
