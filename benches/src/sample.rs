@@ -48,7 +48,6 @@ impl Sample {
 }
 
 /// For ratios; counts are far below the 2^53 from which on this rounds.
-#[allow(clippy::cast_precision_loss, reason = "counts of a few seconds")]
 pub const fn as_f64(count: u64) -> f64 {
     count as f64
 }

@@ -18,9 +18,6 @@ pub enum WireError {
     /// An HTTP/2 frame over the size that we announced (the default).
     #[error("a frame of {0} bytes is over the limit")]
     FrameTooLong(usize),
-    /// A table for header compression that is smaller than the default: our blocks rely on it.
-    #[error("the peer's header table has only {0} bytes")]
-    TableTooSmall(u32),
     /// The peer gives up the connection.
     #[error("the peer says GOAWAY with error {0}")]
     GoAway(u32),

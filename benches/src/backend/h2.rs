@@ -92,7 +92,7 @@ impl Server {
     }
 
     fn head(&mut self, stream: u32) {
-        let block = self.block.next(&mut self.sent);
+        let block = self.block.next(&mut self.sent, self.link.has_table());
         self.link.put_headers(stream, block, false);
     }
 }

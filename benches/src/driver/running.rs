@@ -40,7 +40,8 @@ impl Running {
         let dir = dir.join(peer.name().replace(' ', "-"));
         fs::create_dir_all(&dir)?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-        let backend_port = case.backend_port(&bench.backend.ports);
+        let ports = &bench.backend.ports;
+        let backend_port = case.backend_port(ports, peer.translates());
         let site = Site { case, port: address.port(), backend_port, dir: &dir };
         let Some(setup) = peer.setup(&site) else { return Ok(None) };
         for (name, text) in &setup.files {

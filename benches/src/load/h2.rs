@@ -127,7 +127,7 @@ impl Client<'_> {
         let stream = self.stream_next;
         self.stream_next += 2;
         let work = self.shared.args.work;
-        let block = self.block.next(&mut self.sent);
+        let block = self.block.next(&mut self.sent, self.link.has_table());
         self.link.put_headers(stream, block, work == Work::Http2);
         match work {
             Work::GrpcUnary => self.link.put_data(stream, MESSAGE, End::Last),

@@ -22,7 +22,7 @@ pub(super) fn setup(site: &Site<'_>, has_log: bool) -> Setup {
     let mut text = format!(
         "global
     nbthread 1
-    maxconn 8000
+    maxconn 4000
     {log}
 defaults
     log global

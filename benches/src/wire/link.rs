@@ -59,6 +59,7 @@ pub struct Link {
     window: i64,
     waiting: VecDeque<Data>,
     received: u32,
+    has_table: bool,
 }
 
 /// Bytes of a body that wait for the connection's window.
@@ -88,9 +89,15 @@ impl Link {
         let mut settings = SETTINGS_INITIAL_WINDOW_SIZE.to_be_bytes().to_vec();
         settings.extend_from_slice(&WINDOW_MAX.to_be_bytes());
         frame::put(&mut out, Frame { kind: kind::SETTINGS, flags: 0, stream: 0, payload: &settings });
-        let mut link = Self { out, window: WINDOW_DEFAULT, waiting: VecDeque::new(), received: 0 };
+        let mut link =
+            Self { out, window: WINDOW_DEFAULT, waiting: VecDeque::new(), received: 0, has_table: true };
         link.put_window(WINDOW_MAX - 65_535);
         link
+    }
+
+    /// Whether the peer keeps a table of headers as large as our blocks rely on.
+    pub const fn has_table(&self) -> bool {
+        self.has_table
     }
 
     /// Takes the bytes to be written.
@@ -160,7 +167,7 @@ impl Link {
         let is_ack = frame.flags & flag::ACK != 0;
         match frame.kind {
             kind::SETTINGS if !is_ack => {
-                check_settings(frame.payload)?;
+                self.has_table &= !has_small_table(frame.payload);
                 let ack = Frame { kind: kind::SETTINGS, flags: flag::ACK, stream: 0, payload: &[] };
                 frame::put(&mut self.out, ack);
             }
@@ -198,15 +205,12 @@ impl Link {
     }
 }
 
-fn check_settings(payload: &[u8]) -> Result<(), WireError> {
-    let (settings, _) = payload.as_chunks::<6>();
-    for [i0, i1, v0, v1, v2, v3] in settings {
-        let value = u32::from_be_bytes([*v0, *v1, *v2, *v3]);
-        if u16::from_be_bytes([*i0, *i1]) == SETTINGS_HEADER_TABLE_SIZE && value < TABLE_SIZE {
-            return Err(WireError::TableTooSmall(value));
-        }
-    }
-    Ok(())
+fn has_small_table(settings: &[u8]) -> bool {
+    let (settings, _) = settings.as_chunks::<6>();
+    settings.iter().any(|[i0, i1, v0, v1, v2, v3]| {
+        u16::from_be_bytes([*i0, *i1]) == SETTINGS_HEADER_TABLE_SIZE
+            && u32::from_be_bytes([*v0, *v1, *v2, *v3]) < TABLE_SIZE
+    })
 }
 
 fn first_u32(bytes: &[u8]) -> u32 {
@@ -267,10 +271,13 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_with_a_small_table_is_refused() {
+    fn a_peer_with_a_small_table_is_seen() {
         let mut bytes = Vec::new();
         let payload = [0, 1, 0, 0, 0, 0];
         frame::put(&mut bytes, Frame { kind: kind::SETTINGS, flags: 0, stream: 0, payload: &payload });
-        assert_eq!(Link::new(true).feed(&bytes), Err(WireError::TableTooSmall(0)));
+        let mut link = Link::new(false);
+        assert!(link.has_table());
+        assert_eq!(events(&mut link, &bytes), []);
+        assert!(!link.has_table());
     }
 }
