@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "envoy/service/discovery/v3/discovery.proto",
     "weft/v1/attach.proto",
     "weft/v1/mesh.proto",
     "weft/v1/snapshot.proto",
+    "weft/v1/traffic.proto",
 ];
 
 #[expect(clippy::disallowed_methods, reason = "OUT_DIR is cargo's word to build scripts")]

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  registry ──Arc<Catalog>──▶ snapshot builder ──Arc<ResourceSnapshot>──▶ a task a stream ──▶ sidecar
-//!     ▲                        (encodes each change once)                  (machine: weft_model::discovery)
+//!     ▲     resources ──Arc<Sayings>──▶ │ (encodes each change once)       (machine: weft_model::discovery)
 //!     └── lease: renew, report, deregister ── attach ◀── heartbeat, health ──┘
 //! ```
 //!
@@ -13,6 +13,7 @@ mod ads;
 mod attach;
 mod builder;
 mod convert;
+pub(crate) mod convert_traffic;
 mod sidecars;
 mod snapshot;
 mod stats;
@@ -31,7 +32,10 @@ use weft_proto::{
 };
 use weft_runtime::drain;
 
-use crate::registry::{Catalog, Registry};
+use crate::{
+    registry::{Catalog, Registry},
+    resources::Sayings,
+};
 
 pub use sidecars::Sidecars;
 pub use snapshot::ResourceSnapshot;
@@ -52,6 +56,8 @@ const STREAMS_MAX: usize = 20_000;
 pub struct Discovery {
     /// Who is there.
     pub registry: Registry,
+    /// What resources say about the calls of services.
+    pub sayings: watch::Receiver<Arc<Sayings>>,
     /// The id of the store, told to every sidecar.
     pub store_id: Arc<str>,
     /// When the control plane started; see [`REMOVALS_HELD`].
@@ -66,23 +72,24 @@ impl Discovery {
     /// be called inside a runtime.
     pub fn routes(self) -> (Routes, Sidecars) {
         let sidecars = Sidecars::default();
-        let ads = ads_service(self.registry.subscribe(), &sidecars, self.started, self.drain.clone());
+        let world = (self.registry.subscribe(), self.sayings);
+        let ads = ads_service(world, &sidecars, self.started, self.drain.clone());
         let mesh = attach::Mesh::new(self.registry, self.store_id, sidecars.clone(), self.drain);
         let routes = Routes::new(ads).add_service(MeshServer::new(mesh));
         (routes, sidecars)
     }
 }
 
-/// The discovery service alone, from any stream of catalogs.
+/// The discovery service alone, from any stream of catalogs and of what is said about services.
 pub fn ads_service(
-    catalogs: watch::Receiver<Arc<Catalog>>,
+    (catalogs, sayings): (watch::Receiver<Arc<Catalog>>, watch::Receiver<Arc<Sayings>>),
     sidecars: &Sidecars,
     started: Instant,
     drain: drain::Watch,
 ) -> AggregatedDiscoveryServiceServer<
     impl weft_proto::discovery::aggregated_discovery_service_server::AggregatedDiscoveryService,
 > {
-    let snapshots = builder::spawn(catalogs, drain.clone());
+    let snapshots = builder::spawn(catalogs, sayings, drain.clone());
     AggregatedDiscoveryServiceServer::new(ads::Ads::new(snapshots, sidecars.clone(), started, drain))
 }
 

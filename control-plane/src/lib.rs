@@ -13,5 +13,6 @@ pub mod discovery;
 pub mod http;
 pub mod metrics;
 pub mod registry;
+pub mod resources;
 pub mod server;
 pub mod store;

@@ -140,8 +140,14 @@ async fn serve(
     started: Instant,
 ) -> anyhow::Result<Serving> {
     let drain = Drain::new();
-    let discovery =
-        Discovery { registry: registry.clone(), store_id: store.id().into(), started, drain: drain.watch() };
+    let (_sayings, nothing) = tokio::sync::watch::channel(Arc::default());
+    let discovery = Discovery {
+        registry: registry.clone(),
+        sayings: nothing,
+        store_id: store.id().into(),
+        started,
+        drain: drain.watch(),
+    };
     let (routes, sidecars) = discovery.routes();
     let (routes, health) = with_health_and_reflection(routes).await?;
     let grpc = discovery::grpc_server().add_routes(routes).serve_with_incoming_shutdown(

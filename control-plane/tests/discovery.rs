@@ -58,7 +58,10 @@ impl Plane {
         let store_id = Arc::from(store.id());
         let (registry, _task) = Registry::start(store, RegistryOptions::default()).await.unwrap();
         let drain = Drain::new();
-        let discovery = Discovery { registry: registry.clone(), store_id, started, drain: drain.watch() };
+        // Nobody says anything of anyone's calls, to sidecars that would not ask for it.
+        let sayings = tokio::sync::watch::channel(Arc::default()).1;
+        let (of, ending) = (registry.clone(), drain.watch());
+        let discovery = Discovery { registry: of, sayings, store_id, started, drain: ending };
         let (routes, sidecars) = discovery.routes();
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -187,9 +190,10 @@ impl Ads {
         let service = SERVICE.to_owned();
         proto::Heartbeat {
             sequence,
-            digests: vec![proto::ServiceDigest { service, xor: digest.to_bits(), endpoints: 0 }],
+            digests: vec![proto::ServiceDigest { service, xor: digest.to_bits(), ..Default::default() }],
             endpoint_nonce: nonce(ENDPOINT_TYPE_URL),
             service_nonce: nonce(SERVICE_TYPE_URL),
+            ..Default::default()
         }
     }
 }

@@ -10,6 +10,7 @@ mod scale;
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -85,8 +86,13 @@ async fn measure(clients: usize, changes: usize) -> anyhow::Result<String> {
         registry.register(registration(index)?).await?;
     }
     let drain = Drain::new();
-    let discovery =
-        Discovery { registry: registry.clone(), store_id, started: Instant::now(), drain: drain.watch() };
+    let discovery = Discovery {
+        registry: registry.clone(),
+        sayings: tokio::sync::watch::channel(Arc::default()).1,
+        store_id,
+        started: Instant::now(),
+        drain: drain.watch(),
+    };
     let address = serve(discovery).await?;
     let (heard, mut hearing) = mpsc::channel(clients * 4);
     for index in 0..clients {

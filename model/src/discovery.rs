@@ -9,9 +9,14 @@
 //! ```
 //!
 //! A service's resources are its *group*: the endpoints `orders.default/<node>/<id>`, subscribed as
-//! `orders.default/*`, and the service `orders.default` itself, sent last because it closes the set.
+//! `orders.default/*`; what is said about its calls, `orders.default/<kind>.<namespace>.<name>`, likewise; and
+//! the service `orders.default` itself, sent last because it closes the set.
+//!
+//! A client or server of the version before knows no [`Kind::Traffic`]: what it does not subscribe is not sent,
+//! and what is not answered is not waited for.
 
 mod client;
+mod per_kind;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -21,8 +26,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use client::{Client, ClientError, Presence};
-pub use server::{Mode, Refusal, Server, ServerError, SubscriptionView, WorldRequest};
+pub use client::{Client, ClientError, Holding, Presence};
+pub use server::{Mode, Refusal, Server, ServerError, Standing, SubscriptionView, WorldRequest};
 pub use version::{Digest, Version};
 
 /// What the name of a group ends with in a subscription to all of its resources.
@@ -38,13 +43,15 @@ pub const HELD_MAX: usize = 200_000;
 pub enum Kind {
     /// One instance: `orders.default/<node>/<id>`.
     Endpoint,
-    /// `orders.default`: closes the set of its endpoints.
+    /// What one resource says about a service's calls: `orders.default/<kind>.<namespace>.<name>`.
+    Traffic,
+    /// `orders.default`: closes the set of its endpoints and traffic.
     Service,
 }
 
 impl Kind {
     /// In the order in which a stream carries them: what closes a set comes last.
-    pub const ORDER: [Self; 2] = [Self::Endpoint, Self::Service];
+    pub const ORDER: [Self; 3] = [Self::Endpoint, Self::Traffic, Self::Service];
 }
 
 /// One resource as it travels.
@@ -143,13 +150,21 @@ pub struct Response {
 /// Reads resources. What it refuses is refused alone; the reason goes to the server.
 pub trait Decode {
     /// A decoded endpoint.
-    type Endpoint;
+    type Endpoint: std::fmt::Debug;
+    /// What was decoded of a resource about a service's calls.
+    type Traffic: std::fmt::Debug;
 
     /// Reads an endpoint's resource.
     ///
     /// # Errors
     /// The reason, for people: names the field.
     fn endpoint(&self, name: &str, bytes: &Bytes) -> Result<Self::Endpoint, String>;
+
+    /// Reads what a resource says about a service's calls.
+    ///
+    /// # Errors
+    /// The reason, for people: names the field.
+    fn traffic(&self, name: &str, bytes: &Bytes) -> Result<Self::Traffic, String>;
 
     /// Reads a service's resource.
     ///
@@ -165,6 +180,8 @@ pub struct Restored {
     pub service: Resource,
     /// All of its endpoints.
     pub endpoints: Vec<Resource>,
+    /// All that is said about its calls.
+    pub traffic: Vec<Resource>,
 }
 
 /// The group that a resource or subscription belongs to: all before the first `/`.

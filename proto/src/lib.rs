@@ -34,6 +34,8 @@ pub mod discovery {
 
 /// Type URL of [`weft::v1::Endpoint`] in `Any` and in discovery requests.
 pub const ENDPOINT_TYPE_URL: &str = "type.googleapis.com/weft.v1.Endpoint";
+/// Type URL of [`weft::v1::Traffic`].
+pub const TRAFFIC_TYPE_URL: &str = "type.googleapis.com/weft.v1.Traffic";
 /// Type URL of [`weft::v1::Service`].
 pub const SERVICE_TYPE_URL: &str = "type.googleapis.com/weft.v1.Service";
 

@@ -12,6 +12,7 @@
 mod agent;
 mod attach;
 mod convert;
+mod convert_traffic;
 mod keeper;
 mod link;
 #[cfg(test)]
@@ -109,6 +110,8 @@ pub struct ServiceDump {
     pub presence: &'static str,
     /// How many endpoints are held.
     pub endpoints: usize,
+    /// The resources that say something about its calls: `httproute.default.orders`.
+    pub traffic: Vec<String>,
 }
 
 /// The running discovery client; clones are cheap. Dropping it changes nothing; its tasks end with the drain.

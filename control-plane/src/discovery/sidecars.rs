@@ -119,12 +119,17 @@ impl Sidecars {
         let machine = machine.lock();
         let comparable = machine.is_settled()
             && machine.answered(Kind::Endpoint) == heartbeat.endpoint_nonce
-            && machine.answered(Kind::Service) == heartbeat.service_nonce;
+            && machine.answered(Kind::Service) == heartbeat.service_nonce
+            && machine.answered(Kind::Traffic) == heartbeat.traffic_nonce;
         if !comparable {
             return Vec::new();
         }
+        let other = |believed: Option<Digest>, held: u64| {
+            believed.is_some_and(|believed| believed != Digest::from_bits(held))
+        };
         let differs = |held: &&proto::ServiceDigest| {
-            machine.digest(&held.service).is_some_and(|believed| believed != Digest::from_bits(held.xor))
+            other(machine.digest(&held.service), held.xor)
+                || other(machine.traffic_digest(&held.service), held.traffic_xor)
         };
         let digests = heartbeat.digests.iter().take(DIGESTS_MAX);
         digests.filter(differs).map(|held| held.service.clone()).collect()

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use prost::Message as _;
 use weft_model::discovery::{Kind, Nack, Request, Response, Version};
-use weft_proto::{ENDPOINT_TYPE_URL, REFUSALS_TYPE_URL, SERVICE_TYPE_URL, discovery as proto, weft};
+use weft_proto::{
+    ENDPOINT_TYPE_URL, REFUSALS_TYPE_URL, SERVICE_TYPE_URL, TRAFFIC_TYPE_URL, discovery as proto, weft,
+};
 
 /// Bytes of a resource's name, at most.
 const NAME_BYTES_MAX: usize = 1_024;
@@ -26,6 +28,7 @@ pub(super) enum WireError {
 pub(super) fn kind(type_url: &str) -> Option<Kind> {
     match type_url {
         ENDPOINT_TYPE_URL => Some(Kind::Endpoint),
+        TRAFFIC_TYPE_URL => Some(Kind::Traffic),
         SERVICE_TYPE_URL => Some(Kind::Service),
         _ => None,
     }
@@ -49,6 +52,7 @@ pub(super) fn request(kind: Kind, request: proto::DeltaDiscoveryRequest) -> Resu
 pub(super) fn response(response: Response) -> proto::DeltaDiscoveryResponse {
     let type_url = match response.kind {
         Kind::Endpoint => ENDPOINT_TYPE_URL,
+        Kind::Traffic => TRAFFIC_TYPE_URL,
         Kind::Service => SERVICE_TYPE_URL,
     };
     let resources = response.resources.into_iter().map(|resource| proto::Resource {

@@ -21,7 +21,10 @@ pub use interest::Refusal;
 use interest::{Change, Interest};
 use subscription::Subscription;
 
-use super::{Digest, HELD_MAX, Kind, NAMES_MAX, Nack, Request, Response, Snapshot};
+use super::{
+    Digest, HELD_MAX, Kind, NAMES_MAX, Nack, Request, Response, Snapshot, Version, group_of,
+    per_kind::PerKind,
+};
 
 /// How a client wants to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,12 +72,25 @@ pub struct SubscriptionView {
     pub group: Arc<str>,
     /// Endpoints that the client holds.
     pub endpoints: usize,
-    /// Over all that it holds of the group; `None` before its set is closed.
+    /// Resources about its calls that the client holds.
+    pub traffic: usize,
+    /// Over the endpoints and the service that it holds of the group; `None` before its set is closed.
     pub digest: Option<Digest>,
     /// Whether it has acknowledged all that was sent of the group.
     pub settled: bool,
     /// What it refuses: name, version, reason.
     pub refused: Vec<(Arc<str>, Refusal)>,
+}
+
+/// How a client stands to one version of one resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It has it.
+    Applied,
+    /// It was not sent yet, or has not been answered.
+    Pending,
+    /// It will not have it, for this reason.
+    Refused(Arc<str>),
 }
 
 /// One stream of one client.
@@ -83,14 +99,13 @@ pub struct Server {
     mode: Mode,
     stream: u64,
     sent: u64,
-    endpoints: Subscription,
-    services: Subscription,
+    subscriptions: PerKind<Subscription>,
 }
 
 impl Server {
     /// `stream` tells its nonces from those of other streams.
     pub fn new(mode: Mode, stream: u64) -> Self {
-        Self { mode, stream, sent: 0, endpoints: Subscription::default(), services: Subscription::default() }
+        Self { mode, stream, sent: 0, subscriptions: PerKind::default() }
     }
 
     /// Takes a request of the delta variant.
@@ -99,7 +114,7 @@ impl Server {
     /// [`ServerError::Names`] over [`NAMES_MAX`], [`ServerError::Held`] over [`HELD_MAX`]: the stream is to
     /// end.
     pub fn on_request(&mut self, request: Request) -> Result<(), ServerError> {
-        let subscription = self.subscription_mut(request.kind);
+        let subscription = self.subscriptions.of_mut(request.kind);
         subscription.answer(&request.response_nonce, request.error);
         for name in &request.unsubscribe {
             subscription.unsubscribe(name);
@@ -120,7 +135,7 @@ impl Server {
     /// # Errors
     /// [`ServerError::Names`] over [`NAMES_MAX`]: the stream is to end.
     pub fn on_world_request(&mut self, request: &WorldRequest) -> Result<(), ServerError> {
-        let subscription = self.subscription_mut(request.kind);
+        let subscription = self.subscriptions.of_mut(request.kind);
         if !subscription.is_current(&request.response_nonce) {
             return Ok(());
         }
@@ -144,29 +159,47 @@ impl Server {
 
     /// Whether the client has acknowledged all that was sent.
     pub fn is_settled(&self) -> bool {
-        Kind::ORDER.into_iter().all(|kind| !self.subscription(kind).is_in_flight())
+        !self.subscriptions.all().any(Subscription::is_in_flight)
     }
 
     /// The nonce of the last response of a kind that the client answered; empty before the first.
     pub fn answered(&self, kind: Kind) -> &str {
-        self.subscription(kind).answered()
+        self.subscriptions.of(kind).answered()
     }
 
-    /// What the client is believed to hold of a group; `None` when it does not subscribe to all of it.
+    /// What the client is believed to hold of a group's endpoints and service; `None` when it does not
+    /// subscribe to all of them.
     pub fn digest(&self, group: &str) -> Option<Digest> {
-        let endpoints = self.endpoints.group(group).filter(|interest| interest.is_whole())?;
-        let service = self.services.group(group)?;
+        let endpoints = self.subscriptions.endpoint.group(group).filter(|interest| interest.is_whole())?;
+        let service = self.subscriptions.service.group(group)?;
         Some(endpoints.digest().and(service.digest()))
+    }
+
+    /// The same of a group's traffic.
+    pub fn traffic_digest(&self, group: &str) -> Option<Digest> {
+        let traffic = self.subscriptions.traffic.group(group).filter(|interest| interest.is_whole())?;
+        Some(traffic.digest())
+    }
+
+    /// How the client stands to a version of a resource; `None` when it does not subscribe to it.
+    pub fn standing(&self, kind: Kind, name: &str, version: Version) -> Option<Standing> {
+        let subscription = self.subscriptions.of(kind);
+        let interest = subscription.group(group_of(name)).filter(|interest| interest.wants(name))?;
+        if let Some(refusal) = interest.refusal(name).filter(|refusal| refusal.version == version) {
+            return Some(Standing::Refused(Arc::clone(&refusal.reason)));
+        }
+        let holds = interest.holds(name, version) && !subscription.is_unanswered_name(name);
+        Some(if holds { Standing::Applied } else { Standing::Pending })
     }
 
     /// How many names are subscribed, over all kinds.
     pub fn names(&self) -> usize {
-        self.endpoints.names() + self.services.names()
+        self.subscriptions.all().map(Subscription::names).sum()
     }
 
     /// All that is subscribed, in the order of names.
     pub fn view(&self) -> Vec<SubscriptionView> {
-        let groups = self.services.groups().chain(self.endpoints.groups());
+        let groups = self.subscriptions.all().flat_map(Subscription::groups);
         let mut names: Vec<&Arc<str>> = groups.map(|(name, _)| name).collect();
         names.sort();
         names.dedup();
@@ -174,14 +207,15 @@ impl Server {
     }
 
     fn view_of(&self, group: &Arc<str>) -> SubscriptionView {
-        let endpoints = self.endpoints.group(group);
-        let both = [endpoints, self.services.group(group)];
-        let interests = || both.into_iter().flatten();
+        let interests = || self.subscriptions.all().filter_map(|subscription| subscription.group(group));
+        let held = |kind| self.subscriptions.of(kind).group(group).map_or(0, |one| one.held().count());
+        let closed = self.subscriptions.service.group(group).is_some_and(Interest::has_any);
         SubscriptionView {
             group: Arc::clone(group),
-            endpoints: endpoints.map_or(0, |interest| interest.held().count()),
-            digest: self.digest(group).filter(|_| self.services.group(group).is_some_and(Interest::has_any)),
-            settled: !self.endpoints.is_unanswered(group) && !self.services.is_unanswered(group),
+            endpoints: held(Kind::Endpoint),
+            traffic: held(Kind::Traffic),
+            digest: self.digest(group).filter(|_| closed),
+            settled: !self.subscriptions.all().any(|subscription| subscription.is_unanswered(group)),
             refused: interests()
                 .flat_map(|interest| interest.refused())
                 .map(|(name, refusal)| (Arc::clone(name), refusal.clone()))
@@ -190,17 +224,19 @@ impl Server {
     }
 
     fn poll_delta(&mut self, kind: Kind, snapshot: &impl Snapshot, hold: bool) -> Option<Response> {
+        let PerKind { endpoint, traffic, service } = &mut self.subscriptions;
         let changes = match kind {
-            Kind::Endpoint => self.endpoints.diff(kind, snapshot, hold, |_| true),
-            // The service closes the set, so it waits until all of its endpoints are on the stream.
-            Kind::Service => {
-                let endpoints = &self.endpoints;
-                let closes = |group: &str| match endpoints.group(group) {
-                    Some(interest) => interest.has_seen(snapshot.group(Kind::Endpoint, group)),
-                    None => true,
+            Kind::Endpoint => endpoint.diff(kind, snapshot, hold, |_| true),
+            Kind::Traffic => traffic.diff(kind, snapshot, hold, |_| true),
+            // The service closes the set, so it waits until all of its endpoints and traffic are on the
+            // stream: of what the client subscribes to.
+            Kind::Service => service.diff(kind, snapshot, hold, |group| {
+                let whole = |subscription: &Subscription, kind| {
+                    let interest = subscription.group(group);
+                    interest.is_none_or(|interest| interest.has_seen(snapshot.group(kind, group)))
                 };
-                self.services.diff(kind, snapshot, hold, closes)
-            }
+                whole(endpoint, Kind::Endpoint) && whole(traffic, Kind::Traffic)
+            }),
         };
         if changes.is_empty() {
             return None;
@@ -212,7 +248,7 @@ impl Server {
     }
 
     fn poll_world(&mut self, kind: Kind, snapshot: &impl Snapshot, hold: bool) -> Option<Response> {
-        let (changes, world) = self.subscription_mut(kind).diff_world(kind, snapshot, hold)?;
+        let (changes, world) = self.subscriptions.of_mut(kind).diff_world(kind, snapshot, hold)?;
         let nonce = self.sent(kind, changes);
         let version = Some(Digest::of(world.iter().map(|one| (&*one.name, one.version))));
         Some(Response { kind, resources: world, removed: Vec::new(), nonce, version })
@@ -221,22 +257,8 @@ impl Server {
     fn sent(&mut self, kind: Kind, changes: Vec<Change>) -> Arc<str> {
         self.sent += 1;
         let nonce: Arc<str> = format!("{:x}-{}", self.stream, self.sent).into();
-        self.subscription_mut(kind).sent(Arc::clone(&nonce), changes);
+        self.subscriptions.of_mut(kind).sent(Arc::clone(&nonce), changes);
         nonce
-    }
-
-    const fn subscription(&self, kind: Kind) -> &Subscription {
-        match kind {
-            Kind::Endpoint => &self.endpoints,
-            Kind::Service => &self.services,
-        }
-    }
-
-    const fn subscription_mut(&mut self, kind: Kind) -> &mut Subscription {
-        match kind {
-            Kind::Endpoint => &mut self.endpoints,
-            Kind::Service => &mut self.services,
-        }
     }
 }
 

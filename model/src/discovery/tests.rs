@@ -12,24 +12,30 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 
-/// The world: services with endpoints, one small number each.
+/// The world: services with endpoints and what is said about their calls, one small number each.
 #[derive(Debug, Default, Clone)]
 struct World {
-    values: BTreeMap<String, BTreeMap<String, u8>>,
+    values: BTreeMap<String, Values>,
     groups: BTreeMap<(String, Kind), Arc<Group>>,
+}
+
+/// Of one service, by name.
+#[derive(Debug, Default, Clone)]
+struct Values {
+    endpoints: BTreeMap<String, u8>,
+    traffic: BTreeMap<String, u8>,
 }
 
 impl World {
     fn set(&mut self, service: &str, endpoint: u8, value: Option<u8>) {
-        let name = format!("{service}/n/{endpoint}");
-        let endpoints = self.values.entry(service.into()).or_default();
-        match value {
-            Some(value) => endpoints.insert(name, value),
-            None => endpoints.remove(&name),
-        };
-        if endpoints.is_empty() {
-            self.values.remove(service);
-        }
+        let values = self.values.entry(service.into()).or_default();
+        put(&mut values.endpoints, format!("{service}/n/{endpoint}"), value);
+        self.build(service);
+    }
+
+    fn say(&mut self, service: &str, route: u8, value: Option<u8>) {
+        let values = self.values.entry(service.into()).or_default();
+        put(&mut values.traffic, format!("{service}/httproute.default.{route}"), value);
         self.build(service);
     }
 
@@ -37,9 +43,15 @@ impl World {
         for kind in Kind::ORDER {
             self.groups.remove(&(service.into(), kind));
         }
-        let Some(endpoints) = self.values.get(service) else { return };
-        let encoded = endpoints.iter().map(|(name, value)| resource(name, *value)).collect();
-        self.groups.insert((service.into(), Kind::Endpoint), Arc::new(Group::new(encoded)));
+        let Some(values) = self.values.get(service) else { return };
+        if values.endpoints.is_empty() && values.traffic.is_empty() {
+            self.values.remove(service);
+            return;
+        }
+        for (kind, values) in [(Kind::Endpoint, &values.endpoints), (Kind::Traffic, &values.traffic)] {
+            let encoded = values.iter().map(|(name, value)| resource(name, *value)).collect();
+            self.groups.insert((service.into(), kind), Arc::new(Group::new(encoded)));
+        }
         let service_resource = Group::new(vec![resource(service, 1)]);
         self.groups.insert((service.into(), Kind::Service), Arc::new(service_resource));
     }
@@ -49,6 +61,13 @@ impl Snapshot for World {
     fn group(&self, kind: Kind, group: &str) -> Option<&Arc<Group>> {
         self.groups.get(&(group.to_owned(), kind))
     }
+}
+
+fn put(values: &mut BTreeMap<String, u8>, name: String, value: Option<u8>) {
+    match value {
+        Some(value) => values.insert(name, value),
+        None => values.remove(&name),
+    };
 }
 
 fn resource(name: &str, value: u8) -> Resource {
@@ -61,9 +80,14 @@ struct Picky;
 
 impl Decode for Picky {
     type Endpoint = u8;
+    type Traffic = u8;
 
     fn endpoint(&self, _: &str, bytes: &Bytes) -> Result<u8, String> {
         if bytes[0].is_multiple_of(7) { Err("sevenfold".into()) } else { Ok(bytes[0]) }
+    }
+
+    fn traffic(&self, name: &str, bytes: &Bytes) -> Result<u8, String> {
+        self.endpoint(name, bytes)
     }
 
     fn service(&self, _: &str, _: &Bytes) -> Result<(), String> {
@@ -80,11 +104,21 @@ struct Link {
     down: VecDeque<Response>,
     streams: u64,
     connected: bool,
+    /// One of the two is of the version before, and knows no traffic.
+    old: Option<Old>,
+}
+
+/// Which end is of the version before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Old {
+    Client,
+    Server,
 }
 
 impl Link {
     fn new() -> Self {
         Self {
+            old: None,
             world: World::default(),
             server: Server::new(Mode::Delta, 0),
             client: Client::new(Picky),
@@ -126,12 +160,17 @@ impl Link {
 
     fn client_speaks(&mut self) -> bool {
         let Some(request) = self.client.poll() else { return false };
-        self.up.push_back(request);
+        if self.old != Some(Old::Client) || request.kind != Kind::Traffic {
+            self.up.push_back(request);
+        }
         true
     }
 
     fn server_hears(&mut self) -> bool {
         let Some(request) = self.up.pop_front() else { return false };
+        if self.old == Some(Old::Server) && request.kind == Kind::Traffic {
+            return true;
+        }
         self.server.on_request(request).unwrap();
         true
     }
@@ -163,18 +202,12 @@ impl Link {
                 continue;
             };
             assert_eq!(self.client.presence(name), Some(Presence::Closed), "{name}");
-            let held = self.client.closed().find(|restored| restored.service.name == *name).unwrap();
-            let held: BTreeMap<&str, u8> =
-                held.endpoints.iter().map(|one| (&*one.name, one.bytes[0])).collect();
-            for (endpoint, value) in world {
-                if value.is_multiple_of(7) {
-                    assert_ne!(held.get(&**endpoint), Some(value), "{endpoint} was refused");
-                } else {
-                    assert_eq!(held.get(&**endpoint), Some(value), "{endpoint}");
-                }
-            }
-            assert!(held.keys().all(|endpoint| world.contains_key(*endpoint)), "{held:?} of {world:?}");
-            assert_eq!(self.client.digest(name).map(|(digest, _)| digest), self.server.digest(name));
+            let kept = self.client.closed().find(|restored| restored.service.name == *name).unwrap();
+            assert_held(&kept.endpoints, &world.endpoints);
+            let (holding, old) = (self.client.holding(name).unwrap(), self.old.is_some());
+            assert_eq!(Some(holding.digest), self.server.digest(name));
+            assert_held(&kept.traffic, if old { const { &BTreeMap::new() } } else { &world.traffic });
+            assert_eq!(Some(holding.traffic).filter(|_| !old), self.server.traffic_digest(name));
         }
         assert!(self.server.is_settled());
         for kind in Kind::ORDER {
@@ -183,9 +216,23 @@ impl Link {
     }
 }
 
+/// All of the world but what was refused.
+fn assert_held(held: &[Resource], world: &BTreeMap<String, u8>) {
+    let held: BTreeMap<&str, u8> = held.iter().map(|one| (&*one.name, one.bytes[0])).collect();
+    for (name, value) in world {
+        if value.is_multiple_of(7) {
+            assert_ne!(held.get(&**name), Some(value), "{name} was refused");
+        } else {
+            assert_eq!(held.get(&**name), Some(value), "{name}");
+        }
+    }
+    assert!(held.keys().all(|name| world.contains_key(*name)), "{held:?} of {world:?}");
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Set(u8, u8, Option<u8>),
+    Say(u8, u8, Option<u8>),
     Subscribe(u8),
     Unsubscribe(u8),
     Resync(u8),
@@ -201,9 +248,12 @@ enum Step {
 fn steps() -> impl Strategy<Value = Step> {
     // Few names, so that events meet.
     let service = 0..2_u8;
+    let value = || proptest::option::weighted(0.7, 1..15_u8);
     prop_oneof![
-        6 => (service.clone(), 0..2_u8, proptest::option::weighted(0.7, 1..15_u8))
+        6 => (service.clone(), 0..2_u8, value())
             .prop_map(|(service, endpoint, value)| Step::Set(service, endpoint, value)),
+        4 => (service.clone(), 0..2_u8, value())
+            .prop_map(|(service, route, value)| Step::Say(service, route, value)),
         3 => service.clone().prop_map(Step::Subscribe),
         2 => service.clone().prop_map(Step::Unsubscribe),
         3 => service.prop_map(Step::Resync),
@@ -224,6 +274,7 @@ fn service(index: u8) -> String {
 fn take(link: &mut Link, step: &Step) {
     match step {
         Step::Set(one, endpoint, value) => link.world.set(&service(*one), *endpoint, *value),
+        Step::Say(one, route, value) => link.world.say(&service(*one), *route, *value),
         Step::Subscribe(one) => link.client.subscribe(&service(*one)),
         Step::Unsubscribe(one) => link.client.unsubscribe(&service(*one)),
         Step::Resync(one) => link.client.resync(&service(*one)),
@@ -249,16 +300,27 @@ proptest! {
 
     #[test]
     fn whatever_happens_the_client_ends_up_with_the_servers_world(script in vec(steps(), 0..120)) {
-        let mut link = Link::new();
-        link.connect();
-        link.client.subscribe(&service(0));
-        for step in &script {
-            take(&mut link, step);
-        }
-        if !link.connected {
-            link.connect();
-        }
-        link.settle();
-        link.assert_equal();
+        converges(Link::new(), &script);
     }
+
+    #[test]
+    fn ends_of_which_one_knows_no_traffic_agree_on_the_rest(
+        script in vec(steps(), 0..80),
+        old in prop_oneof![Just(Old::Client), Just(Old::Server)],
+    ) {
+        converges(Link { old: Some(old), ..Link::new() }, &script);
+    }
+}
+
+fn converges(mut link: Link, script: &[Step]) {
+    link.connect();
+    link.client.subscribe(&service(0));
+    for step in script {
+        take(&mut link, step);
+    }
+    if !link.connected {
+        link.connect();
+    }
+    link.settle();
+    link.assert_equal();
 }

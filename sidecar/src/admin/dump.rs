@@ -3,7 +3,7 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use serde_json::{Value, json};
-use weft_model::policy::Policy;
+use weft_model::{policy::Policy, traffic::Item};
 
 use crate::{
     config::{AccessLog, Egress, InstanceConfig, SidecarConfig},
@@ -98,6 +98,19 @@ fn service(service: &ServiceTable) -> Value {
         "retry_budget": service.cell.budget.load(Ordering::Relaxed),
         "last_used_seconds": service.cell.last_used.load(Ordering::Relaxed),
         "endpoints": service.endpoints.iter().map(|known| endpoint(known)).collect::<Vec<_>>(),
+        "traffic": service.traffic.items.iter().map(item).collect::<Vec<_>>(),
+    })
+}
+
+/// What one resource says about the service, oldest first as it counts.
+fn item(item: &Item) -> Value {
+    let origin = &item.origin;
+    json!({
+        "kind": origin.kind,
+        "namespace": origin.namespace,
+        "name": origin.name,
+        "generation": origin.generation,
+        "says": format!("{:?}", item.spec),
     })
 }
 

@@ -2,6 +2,7 @@
 //! and first dials are answered from what it knows.
 
 mod keep;
+mod said;
 
 use std::{
     collections::BTreeSet,
@@ -17,6 +18,7 @@ use tonic::{Status as RpcStatus, transport::Channel};
 use weft_model::{
     discovery::{Client, Kind, NAMES_MAX, Presence},
     name::ServiceName,
+    traffic::Item,
 };
 use weft_proto::{
     discovery as proto,
@@ -35,9 +37,10 @@ use super::{
 };
 use crate::{
     config::SidecarConfig,
-    table::{Demand, Demanded, Publisher},
+    table::{Demand, Demanded, Publisher, ServiceState},
 };
 use keep::Keep;
+use said::Said;
 
 /// How often names are looked at: whether they are dialled still, whether dials have gone.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(15);
@@ -64,6 +67,7 @@ pub(super) struct Agent {
     requests: Option<Requests>,
     usage: Usage,
     waiters: Waiters,
+    said: Said,
     keep: Keep,
     store_id: Arc<str>,
     /// The last service of the last heartbeat.
@@ -83,6 +87,7 @@ impl Agent {
             requests: None,
             usage: Usage::new(fixed),
             waiters: Waiters::default(),
+            said: Said::default(),
             keep: Keep::new(keeper::path(&setup.config.data_dir)),
             store_id: "".into(),
             digested: None,
@@ -248,7 +253,11 @@ impl Agent {
             let service = table.services.get(&name.parse::<ServiceName>().ok()?)?;
             Some(service.cell.last_used.load(Ordering::Relaxed))
         };
-        for name in self.usage.idle(now, mark) {
+        let idle: BTreeSet<Arc<str>> = self.usage.idle(now, mark).into_iter().collect();
+        let used = self.client.wanted().filter(|name| !idle.contains(*name));
+        let reachable = self.said.reachable(used);
+        let unused: Vec<&Arc<str>> = idle.iter().filter(|name| !reachable.contains(&***name)).collect();
+        for name in unused.into_iter().cloned().collect::<Vec<_>>() {
             tracing::info!(service = %name, "no longer dialled: dropped");
             self.drop_name(&name);
         }
@@ -267,14 +276,40 @@ impl Agent {
         if changed.is_empty() {
             return;
         }
-        let parsed = changed.iter().filter_map(|name| Some((name.parse::<ServiceName>().ok()?, name)));
-        self.publisher.update(parsed.map(|(service, name)| {
-            let endpoints =
-                self.client.endpoints(name).map(|endpoints| endpoints.cloned().collect::<Vec<_>>());
-            (service, endpoints)
-        }));
+        let states: Vec<(ServiceName, Option<ServiceState>)> = changed
+            .iter()
+            .filter_map(|name| Some((name.parse::<ServiceName>().ok()?, self.state(name))))
+            .collect();
+        self.publisher.update(states);
+        for name in &changed {
+            self.follow_routes(name);
+        }
         self.keep.dirty();
         self.answer(&changed);
+    }
+
+    /// What the table is to show of a service; `None` while its set is open.
+    fn state(&mut self, name: &Arc<str>) -> Option<ServiceState> {
+        let items = self.client.traffic(name).into_iter().flatten().flatten().cloned().collect();
+        let traffic = self.said.note(name, items);
+        let endpoints = self.client.endpoints(name)?.cloned().collect();
+        Some(ServiceState { endpoints, traffic })
+    }
+
+    /// Subscribes to the services that a service's routes send calls to, before the first call does.
+    fn follow_routes(&mut self, service: &str) {
+        let now = Instant::now();
+        for backend in self.said.backends(service) {
+            if self.client.presence(backend).is_some() {
+                continue;
+            }
+            if self.client.wanted().len() >= NAMES_MAX {
+                tracing::warn!(service = %backend, limit = NAMES_MAX, "no more names are subscribed");
+                return;
+            }
+            self.client.subscribe(backend);
+            self.usage.touch(backend, now);
+        }
     }
 
     fn answer(&mut self, changed: &BTreeSet<Arc<str>>) {
@@ -297,11 +332,12 @@ impl Agent {
         }
         self.digested = names.last().cloned();
         let digests = names.iter().filter_map(|name| {
-            let (digest, endpoints) = self.client.digest(name)?;
+            let holding = self.client.holding(name)?;
             Some(ServiceDigest {
                 service: name.to_string(),
-                xor: digest.to_bits(),
-                endpoints: u32::try_from(endpoints).unwrap_or(u32::MAX),
+                xor: holding.digest.to_bits(),
+                endpoints: u32::try_from(holding.endpoints).unwrap_or(u32::MAX),
+                traffic_xor: holding.traffic.to_bits(),
             })
         });
         Heartbeat {
@@ -309,6 +345,7 @@ impl Agent {
             digests: digests.collect(),
             endpoint_nonce: self.client.nonce(Kind::Endpoint).to_owned(),
             service_nonce: self.client.nonce(Kind::Service).to_owned(),
+            traffic_nonce: self.client.nonce(Kind::Traffic).to_owned(),
         }
     }
 
@@ -321,6 +358,7 @@ impl Agent {
                 Some(Presence::Unknown) | None => "unknown",
             },
             endpoints: self.client.endpoints(name).map_or(0, Iterator::count),
+            traffic: self.client.traffic(name).into_iter().flatten().filter_map(resource).collect(),
         });
         let refused = self.client.refused();
         Dump {
@@ -334,6 +372,12 @@ impl Agent {
         let (store_id, services) = (Arc::clone(&self.store_id), self.client.closed().collect());
         move || keeper::Kept { store_id, services }
     }
+}
+
+/// The resource that some items are of: `httproute.default.orders`.
+fn resource(items: &Vec<Item>) -> Option<String> {
+    let origin = &items.first()?.origin;
+    Some(format!("{}.{}.{}", origin.kind.to_ascii_lowercase(), origin.namespace, origin.name))
 }
 
 /// Room for a request; never, when there is none to send.

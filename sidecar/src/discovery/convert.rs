@@ -9,8 +9,11 @@ use weft_model::{
     discovery::Decode,
     endpoint::{Endpoint, Health, HopTarget, Port, Protocol, TlsMode},
     name::{Id, InstanceKey, ServiceName},
+    traffic::Item,
 };
 use weft_proto::weft::v1 as proto;
+
+use super::convert_traffic;
 
 /// The newest hop header that this sidecar writes.
 const HOP_VERSION: u32 = 1;
@@ -21,11 +24,16 @@ pub(super) struct Reader;
 
 impl Decode for Reader {
     type Endpoint = Endpoint;
+    type Traffic = Vec<Item>;
 
     fn endpoint(&self, name: &str, bytes: &Bytes) -> Result<Endpoint, String> {
         let message = proto::Endpoint::decode(bytes.clone()).map_err(|error| error.to_string())?;
         let endpoint = endpoint(message)?;
         if endpoint.key.to_string() == name { Ok(endpoint) } else { Err("name: it is of another".to_owned()) }
+    }
+
+    fn traffic(&self, name: &str, bytes: &Bytes) -> Result<Vec<Item>, String> {
+        convert_traffic::read(name, bytes)
     }
 
     fn service(&self, name: &str, bytes: &Bytes) -> Result<(), String> {

@@ -13,7 +13,8 @@ use prost::Message as _;
 use weft_model::discovery::{Resource, Restored, Version};
 use weft_proto::weft::v1 as proto;
 
-/// The first bytes of a snapshot: name and format.
+/// The first bytes of a snapshot: name and format. A field that a version does not know is skipped, so the
+/// format stays while fields are only added: the version before reads endpoints and does without traffic.
 const MAGIC: [u8; 8] = *b"WEFTSNP1";
 /// Bytes of a snapshot that is read, at most.
 const FILE_BYTES_MAX: u64 = 256 << 20;
@@ -72,8 +73,9 @@ pub(super) fn load(path: &Path) -> Result<Option<Kept>, KeepError> {
     }
     let message = proto::Snapshot::decode(body).map_err(|_| damaged("it cannot be decoded"))?;
     let services = message.services.into_iter().filter_map(|kept| {
-        let endpoints = kept.endpoints.into_iter().map(resource).collect();
-        Some(Restored { service: resource(kept.service?), endpoints })
+        let all = |kept: Vec<proto::KeptResource>| kept.into_iter().map(resource).collect();
+        let (endpoints, traffic) = (all(kept.endpoints), all(kept.traffic));
+        Some(Restored { service: resource(kept.service?), endpoints, traffic })
     });
     Ok(Some(Kept { store_id: message.store_id.into(), services: services.collect() }))
 }
@@ -102,6 +104,7 @@ fn encode(kept: &Kept) -> Vec<u8> {
     let services = kept.services.iter().map(|restored| proto::KeptService {
         service: Some(message(&restored.service)),
         endpoints: restored.endpoints.iter().map(message).collect(),
+        traffic: restored.traffic.iter().map(message).collect(),
     });
     proto::Snapshot { store_id: kept.store_id.to_string(), services: services.collect() }.encode_to_vec()
 }
@@ -125,7 +128,8 @@ mod tests {
     fn kept() -> Kept {
         let service = Resource::new("orders.default", b"service".as_slice().into());
         let endpoints = vec![Resource::new("orders.default/n/1", b"endpoint".as_slice().into())];
-        Kept { store_id: "store".into(), services: vec![Restored { service, endpoints }] }
+        let traffic = vec![Resource::new("orders.default/httproute.default.a", b"route".as_slice().into())];
+        Kept { store_id: "store".into(), services: vec![Restored { service, endpoints, traffic }] }
     }
 
     #[test]

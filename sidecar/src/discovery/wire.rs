@@ -3,7 +3,7 @@
 use prost::Message as _;
 use weft_model::discovery::{Kind, Nack, Request, Resource, Response, Version};
 use weft_proto::{
-    ENDPOINT_TYPE_URL, REFUSALS_TYPE_URL, SERVICE_TYPE_URL, discovery as proto,
+    ENDPOINT_TYPE_URL, REFUSALS_TYPE_URL, SERVICE_TYPE_URL, TRAFFIC_TYPE_URL, discovery as proto,
     weft::v1::{Refusal, Refusals},
 };
 
@@ -30,6 +30,7 @@ pub(super) fn request(request: Request, node: &proto::Node) -> proto::DeltaDisco
 pub(super) fn response(response: proto::DeltaDiscoveryResponse) -> Option<Response> {
     let kind = match response.type_url.as_str() {
         ENDPOINT_TYPE_URL => Kind::Endpoint,
+        TRAFFIC_TYPE_URL => Kind::Traffic,
         SERVICE_TYPE_URL => Kind::Service,
         _ => return None,
     };
@@ -50,6 +51,7 @@ pub(super) fn response(response: proto::DeltaDiscoveryResponse) -> Option<Respon
 const fn type_url(kind: Kind) -> &'static str {
     match kind {
         Kind::Endpoint => ENDPOINT_TYPE_URL,
+        Kind::Traffic => TRAFFIC_TYPE_URL,
         Kind::Service => SERVICE_TYPE_URL,
     }
 }

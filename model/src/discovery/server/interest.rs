@@ -186,7 +186,10 @@ impl Interest {
     pub(super) fn diff(&self, name: &Arc<str>, group: Option<&Group>, hold: bool) -> (Vec<Change>, bool) {
         let mut changes = Vec::new();
         for resource in group.map_or(&[][..], Group::resources) {
-            if self.wants(&resource.name) && !self.has(resource) && !self.refuses(resource) {
+            if self.wants(&resource.name)
+                && !self.holds(&resource.name, resource.version)
+                && !self.refuses(resource)
+            {
                 changes.push(self.change(name, &resource.name, Some(resource.clone())));
             }
         }
@@ -247,6 +250,18 @@ impl Interest {
         self.refused.iter()
     }
 
+    pub(super) fn refusal(&self, name: &str) -> Option<&Refusal> {
+        self.refused.get(name)
+    }
+
+    /// Whether the client is believed to hold this version.
+    pub(super) fn holds(&self, name: &str, version: Version) -> bool {
+        match self.beliefs.get(name) {
+            Some(Belief::Sent(held) | Belief::Brought(held)) => *held == version,
+            Some(Belief::Absent) | None => false,
+        }
+    }
+
     /// What the client is believed to hold.
     pub(super) fn held(&self) -> impl Iterator<Item = (&str, Version)> {
         self.beliefs.iter().filter_map(|(name, belief)| match belief {
@@ -261,13 +276,6 @@ impl Interest {
 
     pub(super) fn digest(&self) -> Digest {
         Digest::of(self.held())
-    }
-
-    fn has(&self, resource: &Resource) -> bool {
-        match self.beliefs.get(&resource.name) {
-            Some(Belief::Sent(version) | Belief::Brought(version)) => *version == resource.version,
-            Some(Belief::Absent) | None => false,
-        }
     }
 
     fn refuses(&self, resource: &Resource) -> bool {

@@ -152,6 +152,12 @@ impl Subscription {
         changes.into_iter().any(|change| **change.group() == *group)
     }
 
+    /// Whether the response in flight is about this resource.
+    pub(super) fn is_unanswered_name(&self, name: &str) -> bool {
+        let changes = self.in_flight.iter().flat_map(|response| &response.changes);
+        changes.into_iter().any(|change| **change.name() == *name)
+    }
+
     pub(super) fn answered(&self) -> &str {
         self.answered.as_deref().unwrap_or_default()
     }

@@ -48,11 +48,55 @@ fn endpoints_come_first_and_the_service_closes_the_set() {
 }
 
 #[test]
+fn what_is_said_of_a_service_comes_before_the_service() {
+    let mut link = linked();
+    link.world.set(ORDERS, 1, Some(1));
+    link.world.say(ORDERS, 1, Some(2));
+    hear_all(&mut link);
+    let kinds: Vec<Kind> =
+        std::iter::from_fn(|| link.server.poll(&link.world, false)).map(|response| response.kind).collect();
+    assert_eq!(kinds, Kind::ORDER);
+}
+
+#[test]
+fn a_service_of_which_only_something_is_said_is_closed_and_empty() {
+    let mut link = linked();
+    link.world.say(ORDERS, 1, Some(1));
+    link.settle();
+    assert_eq!(link.client.presence(ORDERS), Some(Presence::Closed));
+    assert_eq!(link.client.endpoints(ORDERS).unwrap().count(), 0);
+    assert_eq!(link.client.traffic(ORDERS).unwrap().collect::<Vec<_>>(), [&1]);
+    link.world.say(ORDERS, 1, None);
+    link.settle();
+    assert_eq!(link.client.presence(ORDERS), Some(Presence::Absent));
+}
+
+#[test]
+fn how_a_client_stands_to_a_resource_is_known_by_its_acknowledgements() {
+    let mut link = linked();
+    let name = "orders.default/httproute.default.1";
+    let standing = |link: &Link, value: u8| link.server.standing(Kind::Traffic, name, Version::of(&[value]));
+    assert_eq!(standing(&link, 1), None, "not subscribed yet");
+    hear_all(&mut link);
+    link.world.say(ORDERS, 1, Some(1));
+    assert_eq!(standing(&link, 1), Some(Standing::Pending), "not sent yet");
+    assert!(link.server_speaks(false));
+    assert_eq!(standing(&link, 1), Some(Standing::Pending), "not acknowledged yet");
+    link.settle();
+    assert_eq!(standing(&link, 1), Some(Standing::Applied));
+    link.world.say(ORDERS, 1, Some(7));
+    link.settle();
+    assert_eq!(standing(&link, 7), Some(Standing::Refused("sevenfold".into())));
+    assert_eq!(standing(&link, 1), Some(Standing::Applied), "the version before serves on");
+    assert_eq!(link.client.traffic(ORDERS).unwrap().collect::<Vec<_>>(), [&1]);
+}
+
+#[test]
 fn a_set_that_takes_several_responses_is_closed_after_the_last() {
     let mut link = linked();
     let many = 2_500_u16;
     let endpoints: BTreeMap<String, u8> = (0..many).map(|one| (format!("{ORDERS}/n/{one:05}"), 1)).collect();
-    link.world.values.insert(ORDERS.into(), endpoints);
+    link.world.values.insert(ORDERS.into(), Values { endpoints, ..Values::default() });
     link.world.build(ORDERS);
     let mut responses = 0;
     for _ in 0..20 {
@@ -286,7 +330,7 @@ fn a_request_that_repeats_itself_costs_no_more_than_one_that_does_not() {
     };
     // Each with each would take far longer than the runner lets a test go on.
     link.server.on_request(hostile).unwrap();
-    assert!(link.server.digest(ORDERS).is_some() && link.server.names() == 2);
+    assert!(link.server.digest(ORDERS).is_some() && link.server.names() == 3);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 use weft_model::discovery::{Group, Kind, Mode, Nack, Request as Ask, Resource, Server, Snapshot, Version};
 use weft_proto::{
-    ENDPOINT_TYPE_URL, SERVICE_TYPE_URL,
+    ENDPOINT_TYPE_URL, SERVICE_TYPE_URL, TRAFFIC_TYPE_URL,
     discovery::{self, aggregated_discovery_service_server as ads},
     weft::v1::{self as proto, mesh_server},
 };
@@ -204,7 +204,11 @@ fn ask(request: discovery::DeltaDiscoveryRequest) -> Ask {
         Nack::Resources(resources.map(|one| (one.name.into(), one.reason.into())).collect())
     });
     Ask {
-        kind: if request.type_url == ENDPOINT_TYPE_URL { Kind::Endpoint } else { Kind::Service },
+        kind: match request.type_url.as_str() {
+            ENDPOINT_TYPE_URL => Kind::Endpoint,
+            TRAFFIC_TYPE_URL => Kind::Traffic,
+            _ => Kind::Service,
+        },
         subscribe: names(request.resource_names_subscribe),
         unsubscribe: names(request.resource_names_unsubscribe),
         initial_versions: versions.map(|(name, held)| (name.into(), Version::parse(&held))).collect(),
@@ -216,6 +220,7 @@ fn ask(request: discovery::DeltaDiscoveryRequest) -> Ask {
 fn answer(response: weft_model::discovery::Response) -> discovery::DeltaDiscoveryResponse {
     let type_url = match response.kind {
         Kind::Endpoint => ENDPOINT_TYPE_URL,
+        Kind::Traffic => TRAFFIC_TYPE_URL,
         Kind::Service => SERVICE_TYPE_URL,
     };
     let resources = response.resources.into_iter().map(|resource| discovery::Resource {

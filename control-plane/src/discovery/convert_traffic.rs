@@ -1,0 +1,104 @@
+//! From what a resource says about a service's calls to `weft.v1.Traffic`. The reader is the sidecar's
+//! `discovery::convert_traffic`; what one writes the other reads, field by field.
+
+mod policy;
+mod route;
+
+use std::time::Duration;
+
+use prost::Message as _;
+use weft_model::{
+    discovery::Resource,
+    name::ServiceName,
+    traffic::{Item, Origin, Spec},
+};
+use weft_proto::weft::v1 as proto;
+
+/// The discovery resource of all that one resource of a user says about one service; `None` when it says
+/// nothing. The version depends on nothing but the items, so it is the same at every control plane.
+pub(crate) fn resource(target: &ServiceName, items: &[Item]) -> Option<Resource> {
+    let origin = &items.first()?.origin;
+    let message = proto::Traffic {
+        service: target.name.to_string(),
+        namespace: target.namespace.to_string(),
+        origin: Some(self::origin(origin)),
+        specs: items.iter().map(|item| spec(&item.spec)).collect(),
+    };
+    Some(Resource::new(name(target, origin), message.encode_to_vec().into()))
+}
+
+/// `orders.default/httproute.<namespace>.<name>`.
+fn name(target: &ServiceName, origin: &Origin) -> String {
+    format!("{target}/{}.{}.{}", origin.kind.to_ascii_lowercase(), origin.namespace, origin.name)
+}
+
+fn origin(origin: &Origin) -> proto::TrafficOrigin {
+    proto::TrafficOrigin {
+        created_ms: origin.created_ms,
+        namespace: origin.namespace.to_string(),
+        name: origin.name.to_string(),
+        kind: origin.kind.to_string(),
+        generation: origin.generation,
+    }
+}
+
+fn spec(spec: &Spec) -> proto::TrafficSpec {
+    use proto::traffic_spec::Spec as Wire;
+
+    let wire = match spec {
+        Spec::Route(route) => Wire::Route(route::route(route)),
+        Spec::Policy(patch) => Wire::Policy(policy::policy(patch)),
+        Spec::RateLimits(limits) => {
+            Wire::RateLimits(proto::RateLimits { limits: limits.iter().map(route::rate_limit).collect() })
+        }
+    };
+    proto::TrafficSpec { spec: Some(wire) }
+}
+
+/// `Some(None)` = never.
+fn timeout(timeout: Option<Option<Duration>>) -> Option<proto::Timeout> {
+    use proto::timeout::Timeout as Wire;
+
+    let wire = timeout?.map_or(Wire::Never(proto::Never {}), |time| Wire::Ms(millis(time)));
+    Some(proto::Timeout { timeout: Some(wire) })
+}
+
+/// Whole milliseconds; what is shorter than one is one, because 0 would say something else.
+fn millis(time: Duration) -> u64 {
+    let whole = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    if time.is_zero() { 0 } else { whole.max(1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use weft_model::traffic::Route;
+
+    use super::*;
+
+    fn item(generation: u64) -> Item {
+        let origin = Origin {
+            created_ms: 7,
+            namespace: "default".into(),
+            name: "my.route".into(),
+            kind: "HTTPRoute".into(),
+            generation,
+        };
+        Item { origin, spec: Spec::Route(Route::default()) }
+    }
+
+    #[test]
+    fn a_resource_is_named_by_target_and_origin_and_its_version_by_what_it_says() {
+        let target = ServiceName::new("orders", "shop").unwrap();
+        let made = resource(&target, &[item(1)]).unwrap();
+        assert_eq!(&*made.name, "orders.shop/httproute.default.my.route");
+        assert_eq!(made, resource(&target, &[item(1)]).unwrap());
+        assert_ne!(made.version, resource(&target, &[item(2)]).unwrap().version);
+        assert_eq!(resource(&target, &[]), None);
+    }
+
+    #[test]
+    fn times_are_never_rounded_down_to_none() {
+        let micro = Duration::from_micros(1);
+        assert_eq!((millis(micro), millis(Duration::ZERO), millis(Duration::from_secs(2))), (1, 0, 2_000));
+    }
+}
