@@ -326,7 +326,7 @@ async fn a_flood_of_heartbeats_that_nobody_reads_the_answers_of_ends_its_stream(
     let plane = Plane::start().await;
     let attach = plane.attached().await;
     let flood = async {
-        let digest = proto::ServiceDigest { service: SERVICE.to_owned(), xor: 1, endpoints: 0 };
+        let digest = proto::ServiceDigest { service: SERVICE.to_owned(), xor: 1, ..Default::default() };
         let heartbeat = proto::Heartbeat { digests: vec![digest; 1_000], ..proto::Heartbeat::default() };
         let message = proto::AttachRequest { message: Some(Say::Heartbeat(heartbeat)) };
         while attach.say.send(message.clone()).await.is_ok() {}

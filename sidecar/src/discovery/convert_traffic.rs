@@ -11,7 +11,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use weft_model::{
     name::ServiceName,
-    traffic::{Item, Origin, Spec},
+    traffic::{Item, Origin, Spec, compile},
 };
 use weft_proto::weft::v1 as proto;
 
@@ -31,7 +31,10 @@ pub(super) fn read(name: &str, bytes: &Bytes) -> Result<Vec<Item>, Refused> {
     specs
         .map(|(at, wire)| {
             let spec = spec(wire).map_err(|reason| format!("specs[{at}].{reason}"))?;
-            Ok(Item { origin: origin.clone(), spec })
+            let item = Item { origin: origin.clone(), spec };
+            // What is known but cannot be carried out here: a regex that is larger than this version takes.
+            compile::check(&item).map_err(|error| format!("specs[{at}]: {error}"))?;
+            Ok(item)
         })
         .collect()
 }

@@ -1,6 +1,7 @@
 //! The discovery client against a control plane in the same process, over real gRPC.
 
 mod fake;
+mod traffic;
 
 use std::{path::Path, time::Duration};
 

@@ -23,7 +23,11 @@ pub(super) use weft_proto::weft::v1::attach_request::Message as Said;
 
 /// By kind and service.
 #[derive(Debug, Clone, Default)]
-pub(super) struct World(HashMap<(Kind, String), Arc<Group>>);
+pub(super) struct World {
+    groups: HashMap<(Kind, String), Arc<Group>>,
+    /// Of the version before: what is asked of traffic is not understood.
+    old: bool,
+}
 
 /// A running control plane.
 pub(super) struct Fake {
@@ -45,7 +49,13 @@ struct Service {
 
 impl Snapshot for World {
     fn group(&self, kind: Kind, group: &str) -> Option<&Arc<Group>> {
-        self.0.get(&(kind, group.to_owned()))
+        self.groups.get(&(kind, group.to_owned()))
+    }
+}
+
+impl World {
+    fn put(&mut self, kind: Kind, service: &str, resources: Vec<Resource>) {
+        self.groups.insert((kind, service.to_owned()), Arc::new(Group::new(resources)));
     }
 }
 
@@ -85,9 +95,25 @@ impl Fake {
         let closing = proto::Service { name: name.to_owned(), namespace: namespace.to_owned() };
         let closing = Resource::new(service, closing.encode_to_vec().into());
         self.world.send_modify(|world| {
-            world.0.insert((Kind::Endpoint, service.to_owned()), Arc::new(Group::new(resources.collect())));
-            world.0.insert((Kind::Service, service.to_owned()), Arc::new(Group::new(vec![closing])));
+            world.put(Kind::Endpoint, service, resources.collect());
+            world.put(Kind::Service, service, vec![closing]);
         });
+    }
+
+    /// What resources say about a service.
+    pub(super) fn say(&self, service: &str, traffic: &[proto::Traffic]) {
+        let resources = traffic.iter().map(|one| {
+            let origin = one.origin.as_ref().unwrap();
+            let kind = origin.kind.to_ascii_lowercase();
+            let name = format!("{service}/{kind}.{}.{}", origin.namespace, origin.name);
+            Resource::new(name, one.encode_to_vec().into())
+        });
+        self.world.send_modify(|world| world.put(Kind::Traffic, service, resources.collect()));
+    }
+
+    /// From now on (a stream that begins later) of the version before.
+    pub(super) fn forget_traffic(&self) {
+        self.world.send_modify(|world| world.old = true);
     }
 
     pub(super) fn refused(&self) -> Vec<String> {
@@ -136,6 +162,9 @@ impl ads::AggregatedDiscoveryService for Service {
                     () = service.stop.cancelled() => return,
                     request = asked.message() => {
                         let Ok(Some(request)) = request else { return };
+                        if world.old && request.type_url == TRAFFIC_TYPE_URL {
+                            continue;
+                        }
                         machine.on_request(ask(request)).unwrap();
                         let refused = machine.view().into_iter().flat_map(|view| view.refused);
                         *service.refused.lock().unwrap() = refused.map(|(name, _)| name.to_string()).collect();
@@ -192,6 +221,30 @@ pub(super) fn endpoint(id: &str) -> proto::Endpoint {
         weight: 1,
         hop: Some(proto::endpoint::Hop::Direct(proto::Direct {})),
         ..proto::Endpoint::default()
+    }
+}
+
+/// A route of `orders.default` that sends calls with this path to `backend`.
+pub(super) fn route(name: &str, path: proto::path_match::Path, backend: &str) -> proto::Traffic {
+    let path = Some(proto::PathMatch { path: Some(path) });
+    let target = proto::BackendRef { service: backend.into(), namespace: "default".into(), port: None };
+    let rule = proto::Rule {
+        matches: vec![proto::RequestMatch { path, ..proto::RequestMatch::default() }],
+        backends: vec![proto::Backend { target: Some(target), weight: 1, filters: Vec::new() }],
+        ..proto::Rule::default()
+    };
+    let route = proto::Route { port: None, rules: vec![rule] };
+    proto::Traffic {
+        service: "orders".to_owned(),
+        namespace: "default".to_owned(),
+        origin: Some(proto::TrafficOrigin {
+            created_ms: 1,
+            namespace: "default".to_owned(),
+            name: name.to_owned(),
+            kind: "HTTPRoute".to_owned(),
+            generation: 1,
+        }),
+        specs: vec![proto::TrafficSpec { spec: Some(proto::traffic_spec::Spec::Route(route)) }],
     }
 }
 
