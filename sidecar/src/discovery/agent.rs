@@ -358,7 +358,7 @@ impl Agent {
                 Some(Presence::Unknown) | None => "unknown",
             },
             endpoints: self.client.endpoints(name).map_or(0, Iterator::count),
-            traffic: self.client.traffic(name).into_iter().flatten().filter_map(resource).collect(),
+            traffic: self.client.traffic(name).into_iter().flatten().filter_map(|items| resource(items)).collect(),
         });
         let refused = self.client.refused();
         Dump {
@@ -375,7 +375,7 @@ impl Agent {
 }
 
 /// The resource that some items are of: `httproute.default.orders`.
-fn resource(items: &Vec<Item>) -> Option<String> {
+fn resource(items: &[Item]) -> Option<String> {
     let origin = &items.first()?.origin;
     Some(format!("{}.{}.{}", origin.kind.to_ascii_lowercase(), origin.namespace, origin.name))
 }
