@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use weft_model::{name::ServiceName, traffic::Item};
 
-/// What is said about one service; the items of one resource stand together.
+/// What is said about one service, one item a resource.
 pub type Said = Arc<Vec<Item>>;
 /// All that is said, by service.
 pub type Sayings = BTreeMap<ServiceName, Said>;

@@ -14,17 +14,16 @@ use weft_model::{
 };
 use weft_proto::weft::v1 as proto;
 
-/// The discovery resource of all that one resource of a user says about one service; `None` when it says
-/// nothing. The version depends on nothing but the items, so it is the same at every control plane.
-pub(crate) fn resource(target: &ServiceName, items: &[Item]) -> Option<Resource> {
-    let origin = &items.first()?.origin;
+/// The discovery resource of what one resource of a user says about one service. The version depends on nothing
+/// but the item, so it is the same at every control plane.
+pub(crate) fn resource(target: &ServiceName, item: &Item) -> Resource {
     let message = proto::Traffic {
         service: target.name.to_string(),
         namespace: target.namespace.to_string(),
-        origin: Some(self::origin(origin)),
-        specs: items.iter().map(|item| spec(&item.spec)).collect(),
+        origin: Some(origin(&item.origin)),
+        spec: Some(spec(&item.spec)),
     };
-    Some(Resource::new(name(target, origin), message.encode_to_vec().into()))
+    Resource::new(name(target, &item.origin), message.encode_to_vec().into())
 }
 
 /// `orders.default/httproute.<namespace>.<name>`.
@@ -42,17 +41,16 @@ fn origin(origin: &Origin) -> proto::TrafficOrigin {
     }
 }
 
-fn spec(spec: &Spec) -> proto::TrafficSpec {
-    use proto::traffic_spec::Spec as Wire;
+fn spec(spec: &Spec) -> proto::traffic::Spec {
+    use proto::traffic::Spec as Wire;
 
-    let wire = match spec {
+    match spec {
         Spec::Route(route) => Wire::Route(route::route(route)),
         Spec::Policy(patch) => Wire::Policy(policy::policy(patch)),
         Spec::RateLimits(limits) => {
             Wire::RateLimits(proto::RateLimits { limits: limits.iter().map(route::rate_limit).collect() })
         }
-    };
-    proto::TrafficSpec { spec: Some(wire) }
+    }
 }
 
 /// `Some(None)` = never.
@@ -89,11 +87,10 @@ mod tests {
     #[test]
     fn a_resource_is_named_by_target_and_origin_and_its_version_by_what_it_says() {
         let target = ServiceName::new("orders", "shop").unwrap();
-        let made = resource(&target, &[item(1)]).unwrap();
+        let made = resource(&target, &item(1));
         assert_eq!(&*made.name, "orders.shop/httproute.default.my.route");
-        assert_eq!(made, resource(&target, &[item(1)]).unwrap());
-        assert_ne!(made.version, resource(&target, &[item(2)]).unwrap().version);
-        assert_eq!(resource(&target, &[]), None);
+        assert_eq!(made, resource(&target, &item(1)));
+        assert_ne!(made.version, resource(&target, &item(2)).version);
     }
 
     #[test]

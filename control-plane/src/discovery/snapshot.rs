@@ -7,7 +7,6 @@ use prost::Message as _;
 use weft_model::{
     discovery::{Group, Kind, Resource, Snapshot},
     name::ServiceName,
-    traffic::Item,
 };
 
 use super::{convert, convert_traffic};
@@ -126,10 +125,8 @@ impl Traffic {
         if same(self.said.as_ref(), said) {
             return self;
         }
-        let items: &[Item] = said.map_or(&[], |said| said.as_slice());
-        let resources = items
-            .chunk_by(|a, b| a.origin == b.origin)
-            .filter_map(|items| convert_traffic::resource(service, items));
+        let items = said.into_iter().flat_map(|said| said.iter());
+        let resources = items.map(|item| convert_traffic::resource(service, item));
         Self { said: said.cloned(), group: kept(&self.group, Group::new(resources.collect())) }
     }
 }

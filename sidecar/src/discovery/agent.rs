@@ -290,7 +290,7 @@ impl Agent {
 
     /// What the table is to show of a service; `None` while its set is open.
     fn state(&mut self, name: &Arc<str>) -> Option<ServiceState> {
-        let items = self.client.traffic(name).into_iter().flatten().flatten().cloned().collect();
+        let items = self.client.traffic(name).into_iter().flatten().cloned().collect();
         let traffic = self.said.note(name, items);
         let endpoints = self.client.endpoints(name)?.cloned().collect();
         Some(ServiceState { endpoints, traffic })
@@ -358,7 +358,7 @@ impl Agent {
                 Some(Presence::Unknown) | None => "unknown",
             },
             endpoints: self.client.endpoints(name).map_or(0, Iterator::count),
-            traffic: self.client.traffic(name).into_iter().flatten().filter_map(|items| resource(items)).collect(),
+            traffic: self.client.traffic(name).into_iter().flatten().map(resource).collect(),
         });
         let refused = self.client.refused();
         Dump {
@@ -374,10 +374,10 @@ impl Agent {
     }
 }
 
-/// The resource that some items are of: `httproute.default.orders`.
-fn resource(items: &[Item]) -> Option<String> {
-    let origin = &items.first()?.origin;
-    Some(format!("{}.{}.{}", origin.kind.to_ascii_lowercase(), origin.namespace, origin.name))
+/// The resource that an item is of: `httproute.default.orders`.
+fn resource(item: &Item) -> String {
+    let origin = &item.origin;
+    format!("{}.{}.{}", origin.kind.to_ascii_lowercase(), origin.namespace, origin.name)
 }
 
 /// Room for a request; never, when there is none to send.

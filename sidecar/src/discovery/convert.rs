@@ -24,7 +24,7 @@ pub(super) struct Reader;
 
 impl Decode for Reader {
     type Endpoint = Endpoint;
-    type Traffic = Vec<Item>;
+    type Traffic = Item;
 
     fn endpoint(&self, name: &str, bytes: &Bytes) -> Result<Endpoint, String> {
         let message = proto::Endpoint::decode(bytes.clone()).map_err(|error| error.to_string())?;
@@ -32,7 +32,7 @@ impl Decode for Reader {
         if endpoint.key.to_string() == name { Ok(endpoint) } else { Err("name: it is of another".to_owned()) }
     }
 
-    fn traffic(&self, name: &str, bytes: &Bytes) -> Result<Vec<Item>, String> {
+    fn traffic(&self, name: &str, bytes: &Bytes) -> Result<Item, String> {
         convert_traffic::read(name, bytes)
     }
 

@@ -18,8 +18,8 @@ use weft_proto::weft::v1 as proto;
 /// Why a resource is refused: the field and what is wrong with it, for people.
 type Refused = String;
 
-/// All that one resource says about one service, which `name` begins with.
-pub(super) fn read(name: &str, bytes: &Bytes) -> Result<Vec<Item>, Refused> {
+/// What one resource says about one service, which `name` begins with.
+pub(super) fn read(name: &str, bytes: &Bytes) -> Result<Item, Refused> {
     let message = proto::Traffic::decode(bytes.clone()).map_err(|error| error.to_string())?;
     let target = service(&message.service, &message.namespace)?;
     let origin = origin(message.origin.ok_or("origin: there is none")?);
@@ -27,16 +27,10 @@ pub(super) fn read(name: &str, bytes: &Bytes) -> Result<Vec<Item>, Refused> {
     if name != format!("{target}/{kind}.{}.{}", origin.namespace, origin.name) {
         return Err("name: it is of another".to_owned());
     }
-    let specs = message.specs.into_iter().enumerate();
-    specs
-        .map(|(at, wire)| {
-            let spec = spec(wire).map_err(|reason| format!("specs[{at}].{reason}"))?;
-            let item = Item { origin: origin.clone(), spec };
-            // What is known but cannot be carried out here: a regex that is larger than this version takes.
-            compile::check(&item).map_err(|error| format!("specs[{at}]: {error}"))?;
-            Ok(item)
-        })
-        .collect()
+    let item = Item { origin, spec: spec(message.spec.ok_or_else(|| unknown("spec"))?)? };
+    // What is known but cannot be carried out here: a regex that is larger than this version takes.
+    compile::check(&item).map_err(|error| error.to_string())?;
+    Ok(item)
 }
 
 fn origin(origin: proto::TrafficOrigin) -> Origin {
@@ -49,15 +43,13 @@ fn origin(origin: proto::TrafficOrigin) -> Origin {
     }
 }
 
-fn spec(spec: proto::TrafficSpec) -> Result<Spec, Refused> {
-    use proto::traffic_spec::Spec as Wire;
+fn spec(wire: proto::traffic::Spec) -> Result<Spec, Refused> {
+    use proto::traffic::Spec as Wire;
 
-    match spec.spec.ok_or_else(|| unknown("spec"))? {
-        Wire::Route(wire) => route::route(wire).map(Spec::Route).map_err(within("route")),
-        Wire::Policy(wire) => policy::policy(wire).map(Spec::Policy).map_err(within("policy")),
-        Wire::RateLimits(wire) => {
-            each("limits", wire.limits, route::rate_limit).map(Spec::RateLimits).map_err(within("rateLimits"))
-        }
+    match wire {
+        Wire::Route(wire) => route::route(wire).map(Spec::Route),
+        Wire::Policy(wire) => policy::policy(wire).map(Spec::Policy),
+        Wire::RateLimits(wire) => each("limits", wire.limits, route::rate_limit).map(Spec::RateLimits),
     }
 }
 
@@ -65,14 +57,15 @@ fn service(name: &str, namespace: &str) -> Result<ServiceName, Refused> {
     ServiceName::new(name, namespace).map_err(|error| format!("service: {error}"))
 }
 
-/// Nothing is set where something has to be: a newer version's sort.
+/// Nothing is set where something has to be: a newer version's sort. The empty field is the one that is being
+/// read, which its reader names.
 fn unknown(field: &str) -> Refused {
     format!("{field}: it is of a sort that is not known to this version")
 }
 
 /// Puts the field before the reason.
-fn within(field: &'static str) -> impl Fn(Refused) -> Refused {
-    move |reason| format!("{field}.{reason}")
+fn within(field: &str, reason: &str) -> Refused {
+    if reason.starts_with(':') { format!("{field}{reason}") } else { format!("{field}.{reason}") }
 }
 
 /// Reads a list; the reason says which one it was.
@@ -81,17 +74,17 @@ fn each<W, T>(
     wires: Vec<W>,
     mut read: impl FnMut(W) -> Result<T, Refused>,
 ) -> Result<Vec<T>, Refused> {
-    let read = |(at, wire)| read(wire).map_err(|reason| format!("{field}[{at}].{reason}"));
+    let read = |(at, wire)| read(wire).map_err(|reason| within(&format!("{field}[{at}]"), &reason));
     wires.into_iter().enumerate().map(read).collect()
 }
 
 /// Reads what may be absent.
 fn maybe<W, T>(
-    field: &'static str,
+    field: &str,
     wire: Option<W>,
     read: impl FnOnce(W) -> Result<T, Refused>,
 ) -> Result<Option<T>, Refused> {
-    wire.map(read).transpose().map_err(within(field))
+    wire.map(read).transpose().map_err(|reason| within(field, &reason))
 }
 
 /// `Some(None)` = never.

@@ -9,8 +9,8 @@ use weft_proto::weft::v1 as proto;
 use super::{millis, timeout};
 
 pub(super) fn route(route: &Route) -> proto::Route {
-    let Route { port, rules } = route;
-    proto::Route { port: port.as_ref().map(port_ref), rules: rules.iter().map(rule).collect() }
+    let Route { ports, rules } = route;
+    proto::Route { ports: ports.iter().map(port_ref).collect(), rules: rules.iter().map(rule).collect() }
 }
 
 pub(super) fn rate_limit(limit: &RateLimit) -> proto::RateLimit {

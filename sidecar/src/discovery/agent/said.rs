@@ -92,7 +92,7 @@ mod tests {
         };
         let target = BackendRef { service: backend.parse().unwrap(), port: None };
         let rule = Rule { backends: vec![Backend { target, weight: 1, filters: vec![] }], ..Rule::default() };
-        vec![Item { origin, spec: Spec::Route(Route { port: None, rules: vec![rule] }) }]
+        vec![Item { origin, spec: Spec::Route(Route { ports: vec![], rules: vec![rule] }) }]
     }
 
     #[test]

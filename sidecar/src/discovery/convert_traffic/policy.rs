@@ -39,8 +39,8 @@ fn retry_on(wire: proto::RetryOn) -> Result<RetryOn, Refused> {
         connect_failure: wire.connect_failure,
         refused_stream: wire.refused_stream,
         reset: wire.reset,
-        statuses: each("statuses", wire.statuses, |status| narrow("status", status))?,
-        grpc_codes: each("grpcCodes", wire.grpc_codes, |code| narrow("code", code))?,
+        statuses: each("statuses", wire.statuses, |status| narrow("", status))?,
+        grpc_codes: each("grpcCodes", wire.grpc_codes, |code| narrow("", code))?,
     })
 }
 
@@ -65,8 +65,8 @@ fn balance(wire: proto::Balance) -> Result<BalancePolicy, Refused> {
         Wire::LeastRequest(proto::Plain {}) => Balance::LeastRequest,
         Wire::RoundRobin(proto::Plain {}) => Balance::RoundRobin,
         Wire::Random(proto::Plain {}) => Balance::Random,
-        Wire::RingHash(key) => Balance::RingHash(hash_key(key)?),
-        Wire::Maglev(key) => Balance::Maglev(hash_key(key)?),
+        Wire::RingHash(key) => Balance::RingHash(hash_key("ringHash", key)?),
+        Wire::Maglev(key) => Balance::Maglev(hash_key("maglev", key)?),
     };
     Ok(BalancePolicy {
         algorithm,
@@ -80,10 +80,10 @@ fn balance(wire: proto::Balance) -> Result<BalancePolicy, Refused> {
     })
 }
 
-fn hash_key(wire: proto::HashKey) -> Result<HashKey, Refused> {
+fn hash_key(field: &str, wire: proto::HashKey) -> Result<HashKey, Refused> {
     use proto::hash_key::Key as Wire;
 
-    Ok(match wire.key.ok_or_else(|| unknown("key"))? {
+    Ok(match wire.key.ok_or_else(|| unknown(field))? {
         Wire::Header(name) => HashKey::Header(name.into()),
         Wire::Cookie(name) => HashKey::Cookie(name.into()),
         Wire::Query(name) => HashKey::Query(name.into()),

@@ -8,10 +8,10 @@ use weft_model::traffic::{
 };
 use weft_proto::weft::v1 as proto;
 
-use super::{Refused, each, maybe, narrow, service, timeout, unknown};
+use super::{Refused, each, maybe, narrow, service, timeout, unknown, within};
 
 pub(super) fn route(wire: proto::Route) -> Result<Route, Refused> {
-    Ok(Route { port: maybe("port", wire.port, port_ref)?, rules: each("rules", wire.rules, rule)? })
+    Ok(Route { ports: each("ports", wire.ports, port_ref)?, rules: each("rules", wire.rules, rule)? })
 }
 
 pub(super) fn rate_limit(wire: proto::RateLimit) -> Result<RateLimit, Refused> {
@@ -42,7 +42,7 @@ fn rule(wire: proto::Rule) -> Result<Rule, Refused> {
 
 fn rule_retry(wire: proto::RuleRetry) -> Result<RuleRetry, Refused> {
     Ok(RuleRetry {
-        statuses: each("statuses", wire.statuses, |status| narrow("status", status))?,
+        statuses: each("statuses", wire.statuses, |status| narrow("", status))?,
         attempts: wire.attempts,
         backoff: wire.backoff_ms.map(Duration::from_millis),
     })
@@ -60,7 +60,7 @@ fn request_match(wire: proto::RequestMatch) -> Result<Match, Refused> {
 fn path_match(wire: proto::PathMatch) -> Result<PathMatch, Refused> {
     use proto::path_match::Path as Wire;
 
-    Ok(match wire.path.ok_or_else(|| unknown("path"))? {
+    Ok(match wire.path.ok_or_else(|| unknown(""))? {
         Wire::Exact(text) => PathMatch::Exact(text.into()),
         Wire::Prefix(text) => PathMatch::Prefix(text.into()),
         Wire::Regex(text) => PathMatch::Regex(text.into()),
@@ -73,13 +73,16 @@ fn path_match(wire: proto::PathMatch) -> Result<PathMatch, Refused> {
 
 fn value_match(wire: proto::ValueMatch) -> Result<ValueMatch, Refused> {
     let value = wire.value.ok_or_else(|| unknown("value"))?;
-    Ok(ValueMatch { name: wire.name.into(), value: pattern(value)? })
+    Ok(ValueMatch {
+        name: wire.name.into(),
+        value: pattern(value).map_err(|reason| within("value", &reason))?,
+    })
 }
 
 fn pattern(wire: proto::ValuePattern) -> Result<ValuePattern, Refused> {
     use proto::value_pattern::Pattern as Wire;
 
-    Ok(match wire.pattern.ok_or_else(|| unknown("pattern"))? {
+    Ok(match wire.pattern.ok_or_else(|| unknown(""))? {
         Wire::Exact(text) => ValuePattern::Exact(text.into()),
         Wire::Regex(text) => ValuePattern::Regex(text.into()),
     })
@@ -88,7 +91,7 @@ fn pattern(wire: proto::ValuePattern) -> Result<ValuePattern, Refused> {
 fn filter(wire: proto::Filter) -> Result<Filter, Refused> {
     use proto::filter::Filter as Wire;
 
-    Ok(match wire.filter.ok_or_else(|| unknown("filter"))? {
+    Ok(match wire.filter.ok_or_else(|| unknown(""))? {
         Wire::RequestHeaders(edit) => Filter::RequestHeaders(header_edit(edit)),
         Wire::ResponseHeaders(edit) => Filter::ResponseHeaders(header_edit(edit)),
         Wire::Redirect(wire) => Filter::Redirect(Redirect {
@@ -107,7 +110,7 @@ fn filter(wire: proto::Filter) -> Result<Filter, Refused> {
                 return Err("mirror.denominator: it is 0".to_owned());
             }
             let backend = wire.backend.ok_or_else(|| unknown("mirror.backend"))?;
-            let backend = backend_ref(backend).map_err(|reason| format!("mirror.backend.{reason}"))?;
+            let backend = backend_ref(backend).map_err(|reason| within("mirror.backend", &reason))?;
             Filter::Mirror(Mirror { backend, fraction: (wire.numerator, wire.denominator) })
         }
     })
@@ -125,7 +128,7 @@ fn header_edit(wire: proto::HeaderEdit) -> HeaderEdit {
 fn path_edit(wire: proto::PathEdit) -> Result<PathEdit, Refused> {
     use proto::path_edit::Edit as Wire;
 
-    Ok(match wire.edit.ok_or_else(|| unknown("edit"))? {
+    Ok(match wire.edit.ok_or_else(|| unknown(""))? {
         Wire::Full(text) => PathEdit::Full(text.into()),
         Wire::Prefix(text) => PathEdit::Prefix(text.into()),
     })
@@ -134,7 +137,7 @@ fn path_edit(wire: proto::PathEdit) -> Result<PathEdit, Refused> {
 fn backend(wire: proto::Backend) -> Result<Backend, Refused> {
     let target = wire.target.ok_or_else(|| unknown("target"))?;
     Ok(Backend {
-        target: backend_ref(target).map_err(|reason| format!("target.{reason}"))?,
+        target: backend_ref(target).map_err(|reason| within("target", &reason))?,
         weight: wire.weight,
         filters: each("filters", wire.filters, filter)?,
     })
@@ -150,8 +153,8 @@ fn backend_ref(wire: proto::BackendRef) -> Result<BackendRef, Refused> {
 fn port_ref(wire: proto::PortRef) -> Result<PortRef, Refused> {
     use proto::port_ref::Port as Wire;
 
-    Ok(match wire.port.ok_or_else(|| unknown("port"))? {
-        Wire::Number(number) => PortRef::Number(narrow("number", number)?),
+    Ok(match wire.port.ok_or_else(|| unknown(""))? {
+        Wire::Number(number) => PortRef::Number(narrow("", number)?),
         Wire::Name(name) => PortRef::Name(name.into()),
     })
 }
@@ -159,7 +162,7 @@ fn port_ref(wire: proto::PortRef) -> Result<PortRef, Refused> {
 fn rate_key(wire: proto::RateKey) -> Result<RateKey, Refused> {
     use proto::rate_key::Key as Wire;
 
-    Ok(match wire.key.ok_or_else(|| unknown("key"))? {
+    Ok(match wire.key.ok_or_else(|| unknown(""))? {
         Wire::Header(name) => RateKey::Header(name.into()),
         Wire::SourceAddress(proto::SourceAddress {}) => RateKey::SourceAddress,
         Wire::Route(proto::RouteName {}) => RateKey::Route,

@@ -233,7 +233,7 @@ pub(super) fn route(name: &str, path: proto::path_match::Path, backend: &str) ->
         backends: vec![proto::Backend { target: Some(target), weight: 1, filters: Vec::new() }],
         ..proto::Rule::default()
     };
-    let route = proto::Route { port: None, rules: vec![rule] };
+    let route = proto::Route { ports: Vec::new(), rules: vec![rule] };
     proto::Traffic {
         service: "orders".to_owned(),
         namespace: "default".to_owned(),
@@ -244,7 +244,7 @@ pub(super) fn route(name: &str, path: proto::path_match::Path, backend: &str) ->
             kind: "HTTPRoute".to_owned(),
             generation: 1,
         }),
-        specs: vec![proto::TrafficSpec { spec: Some(proto::traffic_spec::Spec::Route(route)) }],
+        spec: Some(proto::traffic::Spec::Route(route)),
     }
 }
 

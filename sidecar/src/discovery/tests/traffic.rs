@@ -52,7 +52,7 @@ async fn a_resource_that_cannot_be_carried_out_is_refused_alone_and_the_one_befo
     // As of a newer control plane: a match of a sort that is not known here; and a regex beyond all bounds.
     let newer = {
         let mut newer = route("newer", exact("/"), "orders");
-        let Some(proto::traffic_spec::Spec::Route(route)) = &mut newer.specs[0].spec else { unreachable!() };
+        let Some(proto::traffic::Spec::Route(route)) = &mut newer.spec else { unreachable!() };
         route.rules[0].matches[0].path = Some(proto::PathMatch { path: None });
         newer
     };
@@ -63,10 +63,9 @@ async fn a_resource_that_cannot_be_carried_out_is_refused_alone_and_the_one_befo
     bench.until("the control plane knows", |_| fake.refused() == refused).await;
     let reasons = bench.handle.dump().await.refused;
     assert_eq!(reasons.len(), 2);
-    let reason =
-        "specs[0].route.rules[0].matches[0].path.path: it is of a sort that is not known to this version";
+    let reason = "rules[0].matches[0].path: it is of a sort that is not known to this version";
     assert_eq!(reasons[0].1, reason);
-    assert!(reasons[1].1.starts_with("specs[0]: "), "{reasons:?}");
+    assert!(reasons[1].1.starts_with("rule 0, match 0: "), "{reasons:?}");
     bench.drain.finish(PATIENCE).await.unwrap();
 }
 
