@@ -48,7 +48,7 @@ fn spec(wire: proto::traffic::Spec) -> Result<Spec, Refused> {
 
     match wire {
         Wire::Route(wire) => route::route(wire).map(Spec::Route),
-        Wire::Policy(wire) => policy::policy(wire).map(Spec::Policy),
+        Wire::Policy(wire) => policy::policy(wire).map(Box::new).map(Spec::Policy),
         Wire::RateLimits(wire) => each("limits", wire.limits, route::rate_limit).map(Spec::RateLimits),
     }
 }

@@ -1,10 +1,9 @@
 //! What resources say about services: how it reaches the table, what is refused alone, and what a control plane
 //! of the version before does not say.
 
-use weft_proto::weft::v1::path_match::Path as PathSort;
-
 use super::*;
 use fake::route;
+use proto::path_match::Path as PathSort;
 
 impl Bench {
     /// The resources that the table has of a service.
