@@ -23,9 +23,8 @@ use std::{
 };
 
 use tokio::{
-    runtime,
+    runtime::{self, LocalOptions},
     sync::{mpsc, watch},
-    task::LocalSet,
     time::MissedTickBehavior,
 };
 
@@ -144,13 +143,14 @@ impl Drop for DataThreads {
 }
 
 fn run(seed: Seed) {
-    let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return tracing::error!(%error, "data thread has no runtime"),
     };
     let Seed { config, directory, metrics, records, phase, undrained, listeners, _ended } = seed;
     let mut end = phase.clone();
-    LocalSet::new().block_on(&runtime, async move {
+    runtime.block_on(async move {
         let thread = Rc::new(Thread::new(&config, directory, metrics, records, phase));
         tokio::task::spawn_local(Rc::clone(&thread).follow());
         tokio::task::spawn_local(sweep(Rc::clone(&thread)));

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 
-/// Spawns onto the thread's `LocalSet`.
+/// Spawns onto the thread's runtime.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LocalExec;
 

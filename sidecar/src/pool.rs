@@ -129,12 +129,17 @@ impl Pool {
     /// A connection that was idle for at most `idle_max`, else a new one.
     pub(crate) async fn acquire(&self, wire: Wire, idle_max: Duration) -> Result<Lease, ConnectError> {
         if wire == Wire::Http2 {
-            return self.share(idle_max).await;
+            return match self.free_stream(idle_max) {
+                Some(lease) => Ok(lease),
+                // Boxed, as connecting below: it is rare, and a call should not be as large as all that may
+                // become of it.
+                None => Box::pin(self.share(idle_max)).await,
+            };
         }
         if let Some(sender) = self.newest_idle(idle_max) {
             return Ok(Lease::Http1 { sender, is_reused: true });
         }
-        let sender = connect::http1(&self.dial, &self.connections).await?;
+        let sender = Box::pin(connect::http1(&self.dial, &self.connections)).await?;
         Ok(Lease::Http1 { sender, is_reused: false })
     }
 

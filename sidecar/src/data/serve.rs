@@ -10,7 +10,7 @@ use std::{
     pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
-    task::Poll,
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -80,10 +80,8 @@ pub(crate) async fn http<F>(
 ) where
     F: Future<Output = Response<ResponseBody>> + 'static,
 {
-    let answer = |request| {
-        let response = call(request);
-        async move { Ok::<_, Infallible>(response.await) }
-    };
+    // On the heap, in the place where it stays: the future of a call is too large to be moved from hand to hand.
+    let answer = |request| Answer(Box::pin(call(request)));
     let result = if served.wire == Wire::Http2 {
         serve_h2(thread, stream, &served, answer).await
     } else {
@@ -91,6 +89,17 @@ pub(crate) async fn http<F>(
     };
     if let Err(error) = result {
         tracing::debug!(%error, "client connection ended");
+    }
+}
+
+/// A call is always answered: its failures are answers too.
+struct Answer<F>(Pin<Box<F>>);
+
+impl<F: Future> Future for Answer<F> {
+    type Output = Result<F::Output, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx).map(Ok)
     }
 }
 

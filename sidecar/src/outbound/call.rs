@@ -102,7 +102,7 @@ async fn route_call(
             to_service(Rc::clone(thread), service, peer, (head, body), record).await
         }
         Ok(Target::Outside { host, port }) => {
-            egress::carry(thread, (&host, port), (head, body), record).await
+            Box::pin(egress::carry(thread, (&host, port), (head, body), record)).await
         }
         Err(code) => refuse(code, forward::is_grpc(&head.headers), record),
     }
@@ -219,9 +219,20 @@ fn ensure_request_id(thread: &Thread, headers: &mut HeaderMap) {
     if headers.contains_key(&REQUEST_ID) {
         return;
     }
-    let id = thread.rng.borrow_mut().u128(..);
-    if let Ok(id) = HeaderValue::try_from(format!("{id:032x}")) {
+    let id = thread.rng.borrow_mut().u128(..).to_be_bytes();
+    let mut text = [0; 32];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(id) {
+        pair.copy_from_slice(&[hex_digit(byte >> 4), hex_digit(byte & 0xf)]);
+    }
+    if let Ok(id) = HeaderValue::from_bytes(&text) {
         headers.insert(REQUEST_ID, id);
+    }
+}
+
+const fn hex_digit(value: u8) -> u8 {
+    match value {
+        0..=9 => b'0' + value,
+        _ => b'a' + (value - 10),
     }
 }
 

@@ -73,7 +73,7 @@ pub(crate) async fn service(
     if let Some(known) = thread.service(name, port_name) {
         return Ok(known);
     }
-    match thread.directory.demand(name.clone()).await {
+    match Box::pin(thread.directory.demand(name.clone())).await {
         Demanded::Known => thread.service(name, port_name).ok_or(ErrorCode::NoRoute),
         Demanded::NoRoute => Err(ErrorCode::NoRoute),
         Demanded::Timeout => Err(ErrorCode::DiscoveryTimeout),

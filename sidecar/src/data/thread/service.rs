@@ -121,8 +121,9 @@ impl LocalService {
     /// One request came: the name is in use, and the budget grows.
     pub(crate) fn note_request(&self) {
         let cell = &self.table.cell;
-        cell.last_used.store(clock::now_secs(), Relaxed);
-        let now = clock::now_ms();
+        let now = clock::now();
+        cell.last_used.store(clock::secs(now), Relaxed);
+        let now = clock::ms(now);
         let budget = &self.policy.retry.budget;
         let deposit = |word| Some(budget::deposit(word, now, budget));
         let _ = cell.budget.fetch_update(Relaxed, Relaxed, deposit);
@@ -130,7 +131,7 @@ impl LocalService {
 
     /// Whether the budget allows one more attempt; it is then taken.
     pub(crate) fn withdraw_retry(&self) -> bool {
-        let now = clock::now_ms();
+        let now = clock::ms(clock::now());
         let withdraw = |word| budget::withdraw(word, now, &self.policy.retry.budget);
         self.table.cell.budget.fetch_update(Relaxed, Relaxed, withdraw).is_ok()
     }
