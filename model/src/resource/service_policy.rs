@@ -25,8 +25,8 @@ mod limits;
 const BODY_MAX: u64 = 16 * 1_024 * 1_024;
 /// Attempts under way at once, at most: each more is load for nothing.
 const HEDGED_MAX: u32 = 5;
-/// The largest budget in retries: a second, or saved up.
-const BUDGET_MAX: u32 = 100_000;
+/// The largest budget in retries, a second or saved up: more the word of a budget does not count.
+const BUDGET_MAX: u32 = 650;
 /// gRPC's codes but OK, from 1 on, in their order.
 const GRPC_CODES: [&str; 16] = [
     "CANCELLED",
@@ -162,7 +162,7 @@ fn budget(node: &Node<'_>) -> Option<RetryBudget> {
     node.object(|fields| {
         let percent = fields.optional("percent", value::percent);
         let floor = fields.optional("minPerSecond", |node| node.small(0..=BUDGET_MAX));
-        let reserve = fields.optional("reserve", |node| node.small(0..=BUDGET_MAX));
+        let reserve = fields.optional("reserve", |node| node.small(1..=BUDGET_MAX));
         Some(RetryBudget {
             percent: percent.unwrap_or(default.percent),
             floor_per_second: floor.unwrap_or(default.floor_per_second),
