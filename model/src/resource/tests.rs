@@ -9,6 +9,7 @@ use crate::traffic::{
 };
 
 mod gateway_api;
+mod hostile;
 
 fn resource(yaml: &str) -> Resource {
     let value: Value = serde_yaml::from_str(yaml).expect("YAML");
