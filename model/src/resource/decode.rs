@@ -28,6 +28,7 @@ pub(super) use suggest::nearest;
 pub(super) struct Sink {
     errors: RefCell<Vec<FieldError>>,
     untold: Cell<usize>,
+    expressions: Cell<usize>,
 }
 
 /// A value and its place.
@@ -59,6 +60,11 @@ impl Sink {
         }
     }
 
+    /// Whether an error more would only be counted.
+    fn is_full(&self) -> bool {
+        self.errors.borrow().len() >= ERRORS_MAX
+    }
+
     /// What was read, unless something was wrong.
     pub(super) fn finish<T>(self, read: Option<T>) -> Result<T, Errors> {
         Errors::check(self.errors.into_inner(), self.untold.get())?;
@@ -81,6 +87,12 @@ impl<'a> Node<'a> {
 
     pub(super) fn invalid(&self, message: impl Into<String>) {
         self.fail(Reason::Invalid, message);
+    }
+
+    /// How many regular expressions were read so far, this one included.
+    pub(super) fn count_expression(&self) -> usize {
+        self.sink.expressions.set(self.sink.expressions.get() + 1);
+        self.sink.expressions.get()
     }
 
     /// The value, or `None` with its error noted.
@@ -314,6 +326,11 @@ impl<'a> Fields<'a> {
     fn note_unknown(&self) {
         let is_known = |name: &str| self.asked.contains(&name) || self.refused.contains(&name);
         for name in self.map.keys().filter(|name| !is_known(name)) {
+            if self.sink.is_full() {
+                // Nobody reads it: a body of a hundred thousand strange fields costs no comparisons.
+                self.fail("", Reason::Forbidden, "");
+                continue;
+            }
             let advice = match nearest(name, &self.asked) {
                 Some(known) => format!("did you mean `{known}`?"),
                 None if self.asked.is_empty() => "nothing is known here".into(),

@@ -15,6 +15,8 @@ pub(super) const HEADER_NAME_MAX: usize = 256;
 pub(super) const HEADER_VALUE_MAX: usize = 4_096;
 /// The longest path or query value, in bytes (the Gateway API's).
 pub(super) const PATH_MAX: usize = 1_024;
+/// Regular expressions in one resource, at most: each may have half a mebibyte of program at every sidecar.
+const EXPRESSIONS_MAX: usize = 64;
 /// The longest host name and the longest name of an object, in bytes (RFC 1035 section 2.3.4).
 pub(super) const SUBDOMAIN_MAX: usize = 253;
 
@@ -283,6 +285,11 @@ fn check_path(text: &str) -> Result<(), String> {
 /// A regular expression that the sidecar compiles.
 pub(super) fn regex<'a>(node: &Node<'a>, max: usize) -> Option<&'a str> {
     let text = node.text_of(1..=max)?;
+    if node.count_expression() > EXPRESSIONS_MAX {
+        let message = format!("is one expression too many: give at most {EXPRESSIONS_MAX} in a resource");
+        node.fail(Reason::TooMany, message);
+        return None;
+    }
     node.keep(crate::traffic::pattern::check(text).map_err(|error| error.to_string()))?;
     Some(text)
 }
