@@ -10,6 +10,7 @@ use crate::traffic::{
 
 mod gateway_api;
 mod hostile;
+mod policies;
 
 fn resource(yaml: &str) -> Resource {
     let value: Value = serde_yaml::from_str(yaml).expect("YAML");

@@ -313,3 +313,6 @@ pub(super) fn is_new<K: PartialEq>(seen: &mut Vec<K>, key: K, node: &Node<'_>, w
     seen.push(key);
     true
 }
+
+#[cfg(test)]
+mod tests;
