@@ -194,14 +194,8 @@ impl Resource {
     /// What is allowed but more often a slip: for a person to read.
     pub fn warnings(&self) -> Vec<FieldError> {
         match &self.spec {
-            Spec::Route(route) if route.hostnames() > 0 => vec![FieldError {
-                path: "spec.hostnames".into(),
-                reason: Reason::Invalid,
-                message:
-                    "say nothing where the parent is a Service: to tell hosts apart, match the header `host`"
-                        .into(),
-            }],
-            Spec::Route(_) | Spec::Policy(_) | Spec::RateLimit(_) => Vec::new(),
+            Spec::Route(route) => route.warnings(),
+            Spec::Policy(_) | Spec::RateLimit(_) => Vec::new(),
         }
     }
 

@@ -20,7 +20,7 @@ mod scope;
 pub mod split;
 pub mod view;
 
-use std::{cmp::Ordering, sync::Arc, time::Duration};
+use std::{cmp::Ordering, fmt, sync::Arc, time::Duration};
 
 use crate::{name::ServiceName, policy::patch::PolicyPatch};
 
@@ -76,6 +76,15 @@ pub enum PortRef {
     Number(u16),
     /// `grpc`
     Name(Box<str>),
+}
+
+impl fmt::Display for PortRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
 }
 
 /// What is done with requests that match.

@@ -2,7 +2,7 @@
 
 use super::{
     decode::{Fields, Node},
-    error::Reason,
+    error::{FieldError, Reason},
     filter::{self, Context},
     reference::{self, Parent, Scope},
     value,
@@ -50,17 +50,45 @@ impl RouteSpec {
     /// Each service that a rule sends to or mirrors to, once, in the order of the resource.
     pub fn backends(&self) -> Vec<&ServiceName> {
         let mut found: Vec<&ServiceName> = Vec::new();
-        for service in self.rules.iter().flat_map(|rule| {
-            let backends = rule.backends.iter().map(|backend| &backend.target);
-            let filters =
-                rule.filters.iter().chain(rule.backends.iter().flat_map(|backend| &backend.filters));
-            backends.chain(filters.filter_map(mirrored)).map(|target| &target.service)
-        }) {
-            if !found.contains(&service) {
-                found.push(service);
+        for target in self.backend_refs() {
+            if !found.contains(&&target.service) {
+                found.push(&target.service);
             }
         }
         found
+    }
+
+    /// Each reference to a service that a rule sends to or mirrors to.
+    pub fn backend_refs(&self) -> impl Iterator<Item = &BackendRef> {
+        self.rules.iter().flat_map(|rule| {
+            let targets = rule.backends.iter().map(|backend| &backend.target);
+            let filters =
+                rule.filters.iter().chain(rule.backends.iter().flat_map(|backend| &backend.filters));
+            targets.chain(filters.filter_map(mirrored))
+        })
+    }
+
+    /// What is allowed but more often a slip.
+    pub(super) fn warnings(&self) -> Vec<FieldError> {
+        let warning = |path: String, message: &str| FieldError {
+            path,
+            reason: Reason::Invalid,
+            message: message.into(),
+        };
+        let mut warnings = Vec::new();
+        if self.hostnames > 0 {
+            let message =
+                "say nothing where the parent is a Service: to tell hosts apart, match the header `host`";
+            warnings.push(warning("spec.hostnames".into(), message));
+        }
+        let is_off = |rule: &Rule| {
+            !rule.backends.is_empty() && rule.backends.iter().all(|backend| backend.weight == 0)
+        };
+        for (index, _) in self.rules.iter().enumerate().filter(|(_, rule)| is_off(rule)) {
+            let message = "have no weight, so each request is answered with 500: give one of them a `weight`";
+            warnings.push(warning(format!("spec.rules[{index}].backendRefs"), message));
+        }
+        warnings
     }
 
     /// The services that are its parents, each once, with what it says about each.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Kind, Resource, Spec, reference::Parent, route::RouteSpec};
 use crate::{
     name::ServiceName,
-    traffic::{PortRef, RateLimit},
+    traffic::{BackendRef, PortRef, RateLimit},
 };
 
 #[cfg(test)]
@@ -22,6 +22,11 @@ pub const CONTROLLER: &str = "weft.dev/control-plane";
 pub trait World {
     /// Whether any instance of a service is registered.
     fn exists(&self, service: &ServiceName) -> bool;
+    /// Whether any instance of a service that exists has a port; who cannot tell says that it has.
+    fn has_port(&self, service: &ServiceName, port: &PortRef) -> bool {
+        let _ = (service, port);
+        true
+    }
     /// The other resources that name a service as parent or target.
     fn others(&self, service: &ServiceName) -> Vec<&Resource>;
 }
@@ -181,8 +186,22 @@ fn route_resolved(route: &RouteSpec, parent: &Parent, world: &impl World) -> Con
         );
         return unresolved("BackendNotFound", message);
     }
+    let has_port =
+        |target: &&BackendRef| target.port.as_ref().is_none_or(|port| world.has_port(&target.service, port));
+    if let Some(target) = route.backend_refs().find(|target| !has_port(target)) {
+        let port = target.port.as_ref().map(ToString::to_string).unwrap_or_default();
+        let message = format!(
+            "no instance of backend `{}` has the port {port}: leave it out, or register one",
+            target.service
+        );
+        return unresolved("BackendNotFound", message);
+    }
     if !world.exists(&parent.service) {
         let message = format!("parent `{}` is not registered: nobody can call it yet", parent.service);
+        return unresolved("NoMatchingParent", message);
+    }
+    if let Some(port) = parent.port.as_ref().filter(|port| !world.has_port(&parent.service, port)) {
+        let message = format!("no instance of parent `{}` has the port {port}", parent.service);
         return unresolved("NoMatchingParent", message);
     }
     resolved()

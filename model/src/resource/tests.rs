@@ -266,7 +266,7 @@ fn a_grpc_rule_without_matches_takes_every_call_but_no_other_request() {
 }
 
 #[test]
-fn host_names_are_a_warning() {
+fn what_is_more_often_a_slip_is_a_warning() {
     let yaml = "
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
@@ -274,8 +274,10 @@ metadata: {name: r}
 spec:
   hostnames: ['*.example.com']
   parentRefs: [{group: '', kind: Service, name: orders}]
+  rules:
+  - backendRefs: [{name: orders, weight: 0}, {name: v2}]
+  - backendRefs: [{name: orders, weight: 0}]
 ";
-    let warnings = resource(yaml).warnings();
-    assert_eq!(warnings.len(), 1);
-    assert_eq!(warnings[0].path, "spec.hostnames");
+    let warned: Vec<String> = resource(yaml).warnings().into_iter().map(|warning| warning.path).collect();
+    assert_eq!(warned, ["spec.hostnames", "spec.rules[1].backendRefs"]);
 }

@@ -14,6 +14,10 @@ impl World for Known {
         self.services.contains(&service.to_string().as_str())
     }
 
+    fn has_port(&self, _: &ServiceName, port: &PortRef) -> bool {
+        *port != PortRef::Number(9)
+    }
+
     fn others(&self, service: &ServiceName) -> Vec<&Resource> {
         self.resources.iter().filter(|resource| resource.targets().contains(service)).collect()
     }
@@ -75,6 +79,22 @@ fn a_mirrors_backend_and_a_parent_may_be_missing_too() {
     assert_eq!(
         told(&mirror, &["v2.default", "shadow.default"], &[])[1],
         "NoMatchingParent: parent `orders.default` is not registered: nobody can call it yet"
+    );
+}
+
+#[test]
+fn a_port_that_no_instance_has_is_told() {
+    let services = ["orders.default", "v2.default"];
+    let backend =
+        route("HTTPRoute", "r", "name: orders", "{backendRefs: [{name: v2, port: 80}, {name: v2, port: 9}]}");
+    assert_eq!(
+        told(&backend, &services, &[])[1],
+        "BackendNotFound: no instance of backend `v2.default` has the port 9: leave it out, or register one"
+    );
+    let parent = route("HTTPRoute", "r", "name: orders, port: 9", "{}");
+    assert_eq!(
+        told(&parent, &services, &[])[1],
+        "NoMatchingParent: no instance of parent `orders.default` has the port 9"
     );
 }
 
