@@ -86,17 +86,19 @@ impl Accrual {
             Gate::HalfOpen => true,
             Gate::Open => failure == Failure::Hard || counted.in_a_row() >= policy.consecutive,
         };
-        if !ejects {
-            return (counted, false);
-        }
+        if ejects { (counted.ejected(now, policy, rng), true) } else { (counted, false) }
+    }
+
+    /// Left out from now on, whatever was counted: longer each time.
+    #[must_use]
+    pub fn ejected(self, now: u64, policy: &OutlierPolicy, rng: &mut fastrand::Rng) -> Self {
         let forgiven = nanos(policy.forgiven_after);
         let lately = self.ejected_until != 0 && now < self.ejected_until.saturating_add(forgiven);
         let ejections = if lately { self.ejections.saturating_add(1) } else { 1 };
         let time = policy.base.saturating_mul(ejections).min(policy.max);
         // Jitter, so that callers which ejected it together do not all try it at the same moment.
         let time = time.mul_f64(0.9 + rng.f64() / 5.0);
-        let failures = counted.failures | ON_TRIAL;
-        (Self { failures, ejections, ejected_until: now.saturating_add(nanos(time)) }, true)
+        Self { failures: self.failures | ON_TRIAL, ejections, ejected_until: now.saturating_add(nanos(time)) }
     }
 
     /// After a failure that must not eject, because too many are out.

@@ -19,7 +19,7 @@ pub const RETRIES_MAX: u32 = 2;
 pub const RETRY_PERCENT: u32 = 20;
 /// Retries a second that are always allowed: a service with little traffic could not retry at all otherwise.
 pub const RETRY_FLOOR_PER_SECOND: u32 = 10;
-/// Retries that may be saved up: ten seconds of the floor.
+/// Retries that requests may save up, for a burst such as the open calls of a replica that dies.
 pub const RETRY_RESERVE: u32 = 100;
 /// The longest request body that is kept for another try, in bytes.
 pub const REPLAY_BODY_MAX: usize = 64 * 1_024;
@@ -92,6 +92,8 @@ pub struct RetryPolicy {
     pub budget: RetryBudget,
     /// The wait before a second retry; the first one goes at once.
     pub backoff: Backoff,
+    /// The least wait before any retry, the first one included; none by default.
+    pub wait_min: Duration,
     /// The longest `retry-after` that is waited for; an answer with a longer one is passed on.
     pub retry_after_max: Duration,
     /// The longest request body that is kept, in bytes.
@@ -105,6 +107,7 @@ impl Default for RetryPolicy {
             on: RetryOn::default(),
             budget: RetryBudget::default(),
             backoff: Backoff { base: Duration::from_millis(25), max: Duration::from_millis(250) },
+            wait_min: Duration::ZERO,
             retry_after_max: Duration::from_secs(1),
             body_max: REPLAY_BODY_MAX,
         }
@@ -144,9 +147,9 @@ impl Default for RetryOn {
 pub struct RetryBudget {
     /// Share of the requests, in percent.
     pub percent: u32,
-    /// Retries a second that are allowed in any case.
+    /// Retries a second that are allowed where the share is less: a service with a call a minute has some.
     pub floor_per_second: u32,
-    /// How many may be saved up.
+    /// How many of the share may be saved up; 650 at most count.
     pub reserve: u32,
 }
 

@@ -4,12 +4,14 @@ use std::{
     cell::Cell,
     pin::Pin,
     rc::Rc,
+    sync::atomic::Ordering::Relaxed,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use weft_model::error_code::ErrorCode;
 
 use crate::{expect::Gate, pool::Carrier, record::RecordGuard, replay::ReplayBody};
 
@@ -22,6 +24,9 @@ pub(crate) enum BodyError {
     /// It is longer than the settings allow.
     #[error("body is over the limit")]
     TooLong,
+    /// No byte passed either way for the idle timeout.
+    #[error("exchange stood still for too long")]
+    Idle,
     /// Another attempt sends it now.
     #[error("request is sent by a later attempt")]
     Superseded,
@@ -172,10 +177,15 @@ impl ResponseBody {
 
 impl StreamBody {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = std::task::ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
+            return self.stand_still(cx);
+        };
         match &frame {
             Some(Ok(frame)) => {
                 if let Some((_, record)) = &mut self.finish {
+                    if let Some(watch) = record.idle() {
+                        watch.moved();
+                    }
                     record.add_sent(frame.data_ref().map_or(0, Bytes::len));
                 }
                 // An end that shows with the last frame is taken then: a caller that knows the length does
@@ -187,12 +197,30 @@ impl StreamBody {
             None => self.complete(),
             Some(Err(_)) => {
                 if let Some((_, record)) = &mut self.finish {
-                    record.fail(weft_model::error_code::ErrorCode::UpstreamReset);
+                    record.fail(ErrorCode::UpstreamReset);
                 }
                 self.finish = None;
             }
         }
         Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)))
+    }
+
+    /// Nothing is there: it waits, or has waited for too long.
+    fn stand_still(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Some((_, record)) = &mut self.finish else { return Poll::Pending };
+        match record.idle() {
+            None => Poll::Pending,
+            Some(watch) if !watch.is_over() => {
+                watch.wakes(cx.waker());
+                Poll::Pending
+            }
+            Some(_) => {
+                record.metrics().resilience.idle_timeouts.fetch_add(1, Relaxed);
+                record.fail(ErrorCode::UpstreamTimeout);
+                self.finish = None;
+                Poll::Ready(Some(Err(BodyError::Idle)))
+            }
+        }
     }
 
     fn complete(&mut self) {

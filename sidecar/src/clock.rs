@@ -1,12 +1,20 @@
 //! The process's own time scale: what the shared cells of the table are counted in.
 
-use std::{sync::OnceLock, time::Instant};
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
 
 static EPOCH: OnceLock<Instant> = OnceLock::new();
 
 /// Nanoseconds since the process's epoch, which is the first call; never 0, so that 0 can mean `never`.
 pub fn now() -> u64 {
     u64::try_from(EPOCH.get_or_init(Instant::now).elapsed().as_nanos()).unwrap_or(u64::MAX).saturating_add(1)
+}
+
+/// The time that is so long from now.
+pub fn after(time: Duration) -> u64 {
+    now().saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// A time of [`now`] in whole milliseconds, wrapping after 49 days.

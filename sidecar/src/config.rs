@@ -23,6 +23,7 @@ use weft_runtime::{config::ConfigError, telemetry::LogFormat};
 
 use crate::limits::{HeaderPolicy, Limits};
 
+mod concurrency;
 mod faults;
 mod limits;
 mod policy;
@@ -101,6 +102,8 @@ pub struct SidecarConfig {
     pub limits: Limits,
     /// `Via` and `Forwarded`.
     pub headers: HeaderPolicy,
+    /// Protects the application: calls to it that may be under way.
+    pub concurrency: weft_model::policy::LimitPolicy,
     /// The wrapped command, if any.
     pub command: Vec<String>,
     /// Whether the command is told to use this sidecar as its HTTP proxy.

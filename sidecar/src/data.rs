@@ -30,7 +30,10 @@ use tokio::{
 
 pub use self::bind::{Listeners, UpstreamListeners};
 use self::{bind::ThreadListeners, caller::Callers, thread::Thread};
-use crate::{clock, config::SidecarConfig, metrics::DataMetrics, record::RecordQueue, table::Directory};
+use crate::{
+    clock, concurrency::Limiter, config::SidecarConfig, metrics::DataMetrics, record::RecordQueue,
+    table::Directory, trace::Traces,
+};
 
 /// Between deregistration and the first refusal: time for callers to hear of it.
 pub const DRAIN_GRACE: Duration = Duration::from_millis(250);
@@ -60,6 +63,15 @@ pub struct DataThreads {
     threads: Vec<JoinHandle<()>>,
 }
 
+/// What the calls of all threads share, beside the table.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shared {
+    /// Inbound calls under way, for the calls that are made for them.
+    pub(crate) traces: Arc<Traces>,
+    /// Protects the application.
+    pub(crate) inbound: Arc<Limiter>,
+}
+
 /// What a thread takes along.
 struct Seed {
     config: Arc<SidecarConfig>,
@@ -67,6 +79,7 @@ struct Seed {
     metrics: Arc<DataMetrics>,
     records: RecordQueue,
     phase: watch::Receiver<Phase>,
+    shared: Shared,
     undrained: watch::Sender<usize>,
     listeners: ThreadListeners,
     _ended: mpsc::Sender<()>,
@@ -88,6 +101,7 @@ pub fn spawn(
     let (undrained, waiting) = watch::channel(listeners.len());
     let (ended, end) = mpsc::channel(1);
     let mut threads = Vec::with_capacity(listeners.len());
+    let shared = Shared::default();
     for (number, listeners) in listeners.into_iter().enumerate() {
         let seed = Seed {
             config: Arc::clone(config),
@@ -95,6 +109,7 @@ pub fn spawn(
             metrics: Arc::clone(metrics),
             records: records.clone(),
             phase: phases.clone(),
+            shared: shared.clone(),
             undrained: undrained.clone(),
             listeners,
             _ended: ended.clone(),
@@ -148,10 +163,10 @@ fn run(seed: Seed) {
         Ok(runtime) => runtime,
         Err(error) => return tracing::error!(%error, "data thread has no runtime"),
     };
-    let Seed { config, directory, metrics, records, phase, undrained, listeners, _ended } = seed;
+    let Seed { config, directory, metrics, records, phase, shared, undrained, listeners, _ended } = seed;
     let mut end = phase.clone();
     runtime.block_on(async move {
-        let thread = Rc::new(Thread::new(&config, directory, metrics, records, phase));
+        let thread = Rc::new(Thread::new(&config, directory, metrics, records, phase, shared));
         tokio::task::spawn_local(Rc::clone(&thread).follow());
         tokio::task::spawn_local(sweep(Rc::clone(&thread)));
         tokio::task::spawn_local(Rc::clone(&thread.recorder).flush_in_time());

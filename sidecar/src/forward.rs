@@ -18,6 +18,10 @@ pub(crate) const WEFT_RETRY: HeaderName = HeaderName::from_static("weft-retry");
 pub(crate) const WEFT_ATTEMPT: HeaderName = HeaderName::from_static("weft-attempt");
 /// Milliseconds that are left to answer.
 pub(crate) const WEFT_DEADLINE: HeaderName = HeaderName::from_static("weft-deadline");
+/// Sidecars that a request has passed on its way through services, each of which called the next; absent = none.
+pub(crate) const WEFT_HOPS: HeaderName = HeaderName::from_static("weft-hops");
+/// In an answer: so many retries were spent on it further on. A sidecar does not retry such an answer.
+pub(crate) const WEFT_RETRIED: HeaderName = HeaderName::from_static("weft-retried");
 /// Ties the records of one request together.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// A client's word that a repetition does no harm.
@@ -162,6 +166,11 @@ fn origin_form(uri: &Uri) -> Uri {
 /// Whether the message is gRPC's: its errors are told in another way.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// A header that is a number.
+pub(crate) fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u32> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
 /// The failure that the sidecar before us has answered.

@@ -8,12 +8,14 @@ use weft_model::{
     balance::{Candidate, may_eject},
     ewma::PeakEwma,
     outlier::{Accrual, Failure, Gate},
-    policy::OutlierPolicy,
+    policy::{OutlierPolicy, SuccessRatePolicy},
+    success_rate::{self, Tally, is_outlier},
 };
 
 use crate::{
     clock,
     data::thread::{LocalEndpoint, LocalService},
+    metrics::Ejection,
     table::{EndpointCell, TableEndpoint},
 };
 
@@ -101,18 +103,77 @@ pub(crate) fn blame(
     if !ejects {
         return write_accrual(cell, after);
     }
+    let is_hard = failure == Failure::Hard;
+    if !has_room(service, policy, is_hard, now) {
+        return write_accrual(cell, before.failed_again());
+    }
+    write_accrual(cell, after);
+    endpoint.metrics.eject(if is_hard { Ejection::Unreachable } else { Ejection::Consecutive });
+    tracing::info!(endpoint = %endpoint.label, failures = after.in_a_row(), "endpoint is ejected");
+}
+
+/// One more answer of it, good or bad; and when the interval is over, those whose rate is far below the others'
+/// are ejected, by whichever thread comes first.
+pub(crate) fn count_answer(
+    service: &LocalService,
+    endpoint: &LocalEndpoint,
+    has_failed: bool,
+    policy: &SuccessRatePolicy,
+    rng: &mut fastrand::Rng,
+) {
+    let count = |word| Some(Tally::count(word, has_failed));
+    let _ = endpoint.shared.cell.tally.fetch_update(Relaxed, Relaxed, count);
+    let (now, compared_at) = (clock::now(), &service.table.cell.compared_at);
+    let last = compared_at.load(Relaxed);
+    let is_due = last == 0 || Duration::from_nanos(now.saturating_sub(last)) >= policy.interval;
+    if !is_due || compared_at.compare_exchange(last, now, Relaxed, Relaxed).is_err() || last == 0 {
+        return;
+    }
+    let tallies: Vec<Tally> = service
+        .endpoints
+        .iter()
+        .map(|endpoint| Tally::unpack(endpoint.shared.cell.tally.swap(0, Relaxed)))
+        .collect();
+    let Some(threshold) = success_rate::threshold(tallies.iter().copied(), policy) else { return };
+    let outlier = &service.policy.outlier;
+    for (endpoint, tally) in service.endpoints.iter().zip(tallies) {
+        let is_out = || matches!(read_accrual(&endpoint.shared.cell).gate(now), Gate::Ejected(_));
+        if !is_outlier(tally, threshold, policy) || is_out() || !has_room(service, outlier, false, now) {
+            continue;
+        }
+        let cell = &endpoint.shared.cell;
+        write_accrual(cell, read_accrual(cell).ejected(now, outlier, rng));
+        endpoint.metrics.eject(Ejection::SuccessRate);
+        tracing::info!(
+            endpoint = %endpoint.label, requests = tally.total, failed = tally.failed, threshold,
+            "endpoint is ejected by its success rate"
+        );
+    }
+}
+
+/// Whether nothing may be sent there, where ejection is never disregarded.
+pub(crate) fn is_shut(endpoint: &LocalEndpoint) -> bool {
+    let cell = &endpoint.shared.cell;
+    match read_accrual(cell).gate(clock::now()) {
+        Gate::Open => false,
+        // The probe is under way.
+        Gate::HalfOpen => cell.unanswered.load(Relaxed) > 0,
+        Gate::Ejected(_) => true,
+    }
+}
+
+/// Whether one more endpoint may be ejected. Where ejection is never disregarded and all may be out, even the
+/// last one: that is a circuit breaker.
+fn has_room(service: &LocalService, policy: &OutlierPolicy, is_hard: bool, now: u64) -> bool {
+    if service.policy.balance.panic_percent == 0 && policy.percent_max >= 100 {
+        return true;
+    }
     let callable = service.endpoints.iter().filter(|other| other.shared.endpoint.health.is_callable());
     let (count, ejected) = callable.fold((0, 0), |(count, ejected), other| {
         let is_out = matches!(read_accrual(&other.shared.cell).gate(now), Gate::Ejected(_));
         (count + 1, ejected + usize::from(is_out))
     });
-    if may_eject(count, ejected, failure == Failure::Hard, policy.percent_max) {
-        write_accrual(cell, after);
-        endpoint.metrics.ejections.fetch_add(1, Relaxed);
-        tracing::info!(endpoint = %endpoint.label, failures = after.in_a_row(), "endpoint is ejected");
-    } else {
-        write_accrual(cell, before.failed_again());
-    }
+    may_eject(count, ejected, is_hard, policy.percent_max)
 }
 
 fn read_ewma(cell: &EndpointCell) -> PeakEwma {

@@ -3,6 +3,7 @@
 //! when it is scraped.
 
 mod render;
+mod resilience;
 
 use std::sync::{
     Arc, Weak,
@@ -12,6 +13,7 @@ use std::sync::{
 use parking_lot::Mutex;
 use weft_model::error_code::ErrorCode;
 
+pub use self::resilience::ResilienceMetrics;
 use crate::data::caller::Reason;
 
 /// Upper bounds of the latency histogram, in seconds; one more bucket holds what is slower.
@@ -37,6 +39,20 @@ impl Direction {
     }
 }
 
+impl Ejection {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Consecutive, Self::Unreachable, Self::SuccessRate];
+
+    /// The word in labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Consecutive => "consecutive",
+            Self::Unreachable => "unreachable",
+            Self::SuccessRate => "success-rate",
+        }
+    }
+}
+
 /// All cells of all threads. Register it as a collector.
 #[derive(Debug, Default)]
 pub struct DataMetrics {
@@ -58,8 +74,8 @@ pub struct ServiceMetrics {
     errors: [AtomicU64; ErrorCode::ALL.len()],
     buckets: [AtomicU64; LATENCY_BOUNDS.len() + 1],
     latency_nanos: AtomicU64,
-    /// Attempts after the first.
-    pub retries: AtomicU64,
+    /// What retries, hedges and limits did.
+    pub resilience: ResilienceMetrics,
     /// Retries that the budget did not allow.
     pub budget_exhausted: AtomicU64,
     /// Requests that their caller gave up.
@@ -81,8 +97,19 @@ pub struct EndpointMetrics {
     pub requests: AtomicU64,
     /// Attempts that failed there, as outlier ejection counts.
     pub failures: AtomicU64,
-    /// Times it was ejected.
-    pub ejections: AtomicU64,
+    /// Times it was ejected, by [`Ejection`].
+    pub ejections: [AtomicU64; Ejection::ALL.len()],
+}
+
+/// Why an endpoint was ejected; a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ejection {
+    /// Failures in a row.
+    Consecutive,
+    /// Nobody is there, or the wrong one.
+    Unreachable,
+    /// It fails much more than the others.
+    SuccessRate,
 }
 
 /// One thread's connections of one kind.
@@ -126,7 +153,7 @@ impl DataMetrics {
             endpoint: Arc::clone(endpoint),
             requests: AtomicU64::default(),
             failures: AtomicU64::default(),
-            ejections: AtomicU64::default(),
+            ejections: Default::default(),
         });
         let mut endpoints = self.endpoints.lock();
         endpoints.retain(|cell| cell.strong_count() > 0);
@@ -150,7 +177,7 @@ impl ServiceMetrics {
             errors: Default::default(),
             buckets: Default::default(),
             latency_nanos: AtomicU64::default(),
-            retries: AtomicU64::default(),
+            resilience: ResilienceMetrics::default(),
             budget_exhausted: AtomicU64::default(),
             cancelled: AtomicU64::default(),
             received: AtomicU64::default(),
@@ -191,6 +218,14 @@ impl ConnectionMetrics {
     pub(crate) fn count_slow(&self, reason: Reason) {
         if let Some(cell) = self.slow.get(reason as usize) {
             cell.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+impl EndpointMetrics {
+    pub(crate) fn eject(&self, kind: Ejection) {
+        if let Some(count) = self.ejections.get(kind as usize) {
+            count.fetch_add(1, Relaxed);
         }
     }
 }

@@ -8,6 +8,7 @@ mod attempts;
 mod call;
 mod decide;
 mod egress;
+mod hops;
 mod opaque;
 mod outcome;
 mod target;

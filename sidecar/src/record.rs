@@ -19,9 +19,12 @@ use weft_model::error_code::ErrorCode;
 pub(crate) use self::recorder::{RecordQueue, Recorder};
 use crate::{
     clock,
+    concurrency::Place,
     data::caller::Caller,
+    idle::Watch,
     limits::Limits,
     metrics::{Direction, ServiceMetrics},
+    trace::{Inherited, OpenTrace},
 };
 
 /// One call, as it is written.
@@ -75,6 +78,23 @@ pub(crate) struct Open {
     pub(crate) active: Option<crate::data::thread::ActiveGuard>,
     /// The connection that it came on; held until the end, so that one that has changed protocols keeps its place.
     caller: Option<Rc<Caller>>,
+    /// Sidecars that the call will have passed with this one; 0 = it is told to nobody.
+    pub(crate) hops: u32,
+    /// What else is held until the call has ended; most calls hold nothing.
+    holds: Option<Box<Holds>>,
+}
+
+/// What a call holds until it has ended.
+#[derive(Debug, Default)]
+pub(crate) struct Holds {
+    /// Below a limit on calls under way.
+    pub(crate) place: Option<Place>,
+    /// For the calls that the application makes for an inbound one.
+    pub(crate) trace: Option<OpenTrace>,
+    /// From the inbound call that an outbound one is made for.
+    pub(crate) inherited: Option<Inherited>,
+    /// Where its bodies may not stand still for long.
+    pub(crate) idle: Option<Rc<Watch>>,
 }
 
 impl RecordGuard {
@@ -94,6 +114,8 @@ impl RecordGuard {
             sent: 0,
             active: None,
             caller: None,
+            hops: 0,
+            holds: None,
         }))
     }
 
@@ -112,6 +134,30 @@ impl RecordGuard {
 
     pub(crate) fn metrics(&self) -> &ServiceMetrics {
         &self.0.metrics
+    }
+
+    pub(crate) fn holds(&mut self) -> &mut Holds {
+        self.holds.get_or_insert_default()
+    }
+
+    /// The place that it has, where calls are limited.
+    pub(crate) fn place(&mut self) -> Option<&mut Place> {
+        self.holds.as_mut()?.place.as_mut()
+    }
+
+    /// The watch over its bodies, where there is one.
+    pub(crate) fn idle(&self) -> Option<&Watch> {
+        self.holds.as_ref()?.idle.as_deref()
+    }
+
+    /// What it leaves to the calls that are made for it.
+    pub(crate) fn trace(&self) -> Option<&OpenTrace> {
+        self.holds.as_ref()?.trace.as_ref()
+    }
+
+    /// What it was told by the call that it is made for.
+    pub(crate) fn inherited(&self) -> Option<&Inherited> {
+        self.holds.as_ref()?.inherited.as_ref()
     }
 
     pub(crate) fn add_sent(&mut self, bytes: usize) {

@@ -40,6 +40,8 @@ struct State {
     trailers: Option<HeaderMap>,
     phase: Phase,
     attempt: u32,
+    /// Attempts race: all of them may read what is kept.
+    is_shared: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +70,7 @@ impl Replay {
             trailers: None,
             phase,
             attempt: 0,
+            is_shared: false,
         })))
     }
 
@@ -79,6 +82,13 @@ impl Replay {
             Phase::Streaming => state.meter.get() == 0,
             Phase::Broken => false,
         }
+    }
+
+    /// Whether two attempts can send the body at once: all of it is kept. From then on they may.
+    pub(crate) fn share(&self) -> bool {
+        let mut state = self.0.borrow_mut();
+        state.is_shared |= state.phase == Phase::Whole;
+        state.is_shared
     }
 
     /// The body for the next attempt; earlier ones can read no more.
@@ -140,7 +150,7 @@ impl State {
 impl ReplayBody {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let mut state = self.shared.0.borrow_mut();
-        if state.attempt != self.attempt {
+        if state.attempt != self.attempt && !state.is_shared {
             return Poll::Ready(Some(Err(BodyError::Superseded)));
         }
         if let Some(chunk) = state.kept.get(self.position) {

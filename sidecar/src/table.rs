@@ -22,6 +22,8 @@ use weft_model::{
     traffic::Traffic,
 };
 
+use crate::concurrency::Limiter;
+
 /// First dials waiting for the control plane at once, at most; one more is answered `discovery-timeout`.
 pub const DEMANDS_WAITING_MAX: usize = 1_024;
 /// How long a first dial waits for the control plane.
@@ -97,7 +99,11 @@ pub struct EndpointCell {
     pub silent_since: AtomicU64,
     /// When it was last given a request, in nanoseconds.
     pub asked_at: AtomicU64,
+    /// What it answered in this interval (see `weft_model::success_rate::Tally`).
+    pub tally: AtomicU32,
 }
+
+const _: () = assert!(size_of::<EndpointCell>() == 64, "one cache line");
 
 /// The shared words of one service.
 #[derive(Debug, Default)]
@@ -109,6 +115,10 @@ pub struct ServiceCell {
     pub last_used: AtomicU32,
     /// Round robin's place.
     pub round_robin: AtomicU32,
+    /// When success rates were last compared, in nanoseconds; 0 = never.
+    pub compared_at: AtomicU64,
+    /// Requests under way, where they are limited.
+    pub limiter: Arc<Limiter>,
 }
 
 /// What became of a first dial.

@@ -4,14 +4,25 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use weft_model::policy::{Balance, Policy};
+use weft_model::policy::{Balance, HedgePolicy, OutlierPolicy, Policy, RetryPolicy, SuccessRatePolicy};
 
-use super::{Faults, faults::clip};
+use super::{Faults, concurrency::RawLimit, faults::clip};
 
 /// The word for a time without end.
 pub(super) const NEVER: &str = "never";
 /// The largest body that may be kept for a retry, in bytes: each request in flight can hold as much.
 const RETRY_BODY_MAX: usize = 16 * 1024 * 1024;
+
+/// Attempts that may race, at most.
+const HEDGED_MAX: u32 = 5;
+/// How often success rates are compared, when nobody says: this and the next three are Envoy's defaults.
+const RATE_INTERVAL: Duration = Duration::from_secs(10);
+/// Requests in an interval that make a rate comparable.
+const RATE_REQUESTS_MIN: u32 = 100;
+/// Comparable endpoints that make a mean.
+const RATE_ENDPOINTS_MIN: u32 = 5;
+/// Standard deviations below the mean that eject.
+const RATE_STDEV_FACTOR: f64 = 1.9;
 
 /// As written. Times are `2s` or `500ms`; `never` where there may be none.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -20,12 +31,46 @@ pub(super) struct RawPolicy {
     timeout: Option<String>,
     per_try_timeout: Option<String>,
     connect_timeout: Option<String>,
+    idle_timeout: Option<String>,
     retries: Option<u32>,
+    retry_on: Option<Vec<RawCondition>>,
+    retry_statuses: Vec<u16>,
+    retry_grpc_codes: Vec<u8>,
+    retry_after_max: Option<String>,
+    retry_backoff: Option<String>,
+    retry_backoff_max: Option<String>,
     retry_budget_percent: Option<u32>,
     retry_floor_per_second: Option<u32>,
     retry_body_bytes_max: Option<usize>,
+    hedge: Option<RawHedge>,
+    concurrency: Option<RawLimit>,
     balance: Option<RawBalance>,
     ejection: RawEjection,
+}
+
+/// What is tried again beyond statuses and codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum RawCondition {
+    ConnectFailure,
+    RefusedStream,
+    Reset,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawHedge {
+    delay: String,
+    attempts: Option<u32>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawSuccessRate {
+    interval: Option<String>,
+    requests_min: Option<u32>,
+    endpoints_min: Option<u32>,
+    stdev_factor: Option<f64>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -35,6 +80,7 @@ struct RawEjection {
     time: Option<String>,
     time_max: Option<String>,
     percent_max: Option<u32>,
+    success_rate: Option<RawSuccessRate>,
 }
 
 /// Those that need nothing but their name; hashing needs a key, which a ServicePolicy gives.
@@ -56,27 +102,93 @@ impl RawPolicy {
         let per_try = time_or_never("policy.per_try_timeout", self.per_try_timeout.as_deref(), faults);
         set(&mut timeouts.per_try, per_try);
         set(&mut timeouts.connect, time("policy.connect_timeout", self.connect_timeout.as_deref(), faults));
-        let retry = &mut policy.retry;
+        let idle = time_or_never("policy.idle_timeout", self.idle_timeout.as_deref(), faults);
+        set(&mut timeouts.idle, idle);
+        self.retry(&mut policy.retry, faults);
+        policy.hedge = self.hedge.as_ref().and_then(|raw| raw.validate(faults));
+        if let Some(raw) = &self.concurrency {
+            policy.limits = raw.validate("policy.concurrency", faults);
+        }
+        set(&mut policy.balance.algorithm, self.balance.map(Balance::from));
+        self.ejection.over(&mut policy.outlier, faults);
+        policy
+    }
+
+    fn retry(&self, retry: &mut RetryPolicy, faults: &mut Faults) {
         set(&mut retry.retries_max, self.retries);
-        set(
-            &mut retry.budget.percent,
-            percent("policy.retry_budget_percent", self.retry_budget_percent, faults),
-        );
+        let share = percent("policy.retry_budget_percent", self.retry_budget_percent, faults);
+        set(&mut retry.budget.percent, share);
         set(&mut retry.budget.floor_per_second, self.retry_floor_per_second);
         if self.retry_body_bytes_max.is_some_and(|bytes| bytes > RETRY_BODY_MAX) {
             faults.add("policy.retry_body_bytes_max", format!("is over {RETRY_BODY_MAX}"));
         }
         set(&mut retry.body_max, self.retry_body_bytes_max);
-        set(&mut policy.balance.algorithm, self.balance.map(Balance::from));
-        let (ejection, outlier) = (&self.ejection, &mut policy.outlier);
-        set(&mut outlier.consecutive, at_least_one("policy.ejection.failures", ejection.failures, faults));
-        set(&mut outlier.base, time("policy.ejection.time", ejection.time.as_deref(), faults));
-        set(&mut outlier.max, time("policy.ejection.time_max", ejection.time_max.as_deref(), faults));
-        set(&mut outlier.percent_max, percent("policy.ejection.percent_max", ejection.percent_max, faults));
+        let after = time("policy.retry_after_max", self.retry_after_max.as_deref(), faults);
+        set(&mut retry.retry_after_max, after);
+        set(&mut retry.backoff.base, time("policy.retry_backoff", self.retry_backoff.as_deref(), faults));
+        let most = time("policy.retry_backoff_max", self.retry_backoff_max.as_deref(), faults);
+        retry.backoff.max = most.unwrap_or(retry.backoff.max.max(retry.backoff.base));
+        if retry.backoff.base > retry.backoff.max {
+            faults.add("policy.retry_backoff", "is over `retry_backoff_max`");
+        }
+        if let Some(conditions) = &self.retry_on {
+            retry.on.connect_failure = conditions.contains(&RawCondition::ConnectFailure);
+            retry.on.refused_stream = conditions.contains(&RawCondition::RefusedStream);
+            retry.on.reset = conditions.contains(&RawCondition::Reset);
+        }
+        if self.retry_statuses.iter().any(|status| !(400..=599).contains(status)) {
+            faults.add("policy.retry_statuses", "holds what is no failure: give statuses from 400 to 599");
+        }
+        retry.on.statuses.clone_from(&self.retry_statuses);
+        if self.retry_grpc_codes.iter().any(|code| !(1..=16).contains(code)) {
+            faults.add("policy.retry_grpc_codes", "holds what is no failure: give codes from 1 to 16");
+        }
+        retry.on.grpc_codes.clone_from(&self.retry_grpc_codes);
+    }
+}
+
+impl RawHedge {
+    fn validate(&self, faults: &mut Faults) -> Option<HedgePolicy> {
+        let delay = time("policy.hedge.delay", Some(&self.delay), faults);
+        let attempts_max = self.attempts.unwrap_or(2);
+        if !(2..=HEDGED_MAX).contains(&attempts_max) {
+            faults.add("policy.hedge.attempts", format!("is {attempts_max}: give 2 to {HEDGED_MAX}"));
+        }
+        Some(HedgePolicy { delay: delay?, attempts_max })
+    }
+}
+
+impl RawEjection {
+    fn over(&self, outlier: &mut OutlierPolicy, faults: &mut Faults) {
+        set(&mut outlier.consecutive, at_least_one("policy.ejection.failures", self.failures, faults));
+        set(&mut outlier.base, time("policy.ejection.time", self.time.as_deref(), faults));
+        set(&mut outlier.max, time("policy.ejection.time_max", self.time_max.as_deref(), faults));
+        set(&mut outlier.percent_max, percent("policy.ejection.percent_max", self.percent_max, faults));
         if outlier.base > outlier.max {
             faults.add("policy.ejection.time", "is over `time_max`");
         }
-        policy
+        outlier.success_rate = self.success_rate.as_ref().map(|raw| raw.validate(faults));
+    }
+}
+
+impl RawSuccessRate {
+    fn validate(&self, faults: &mut Faults) -> SuccessRatePolicy {
+        const FIELD: &str = "policy.ejection.success_rate";
+        let interval = time(&format!("{FIELD}.interval"), self.interval.as_deref(), faults);
+        let requests_min = at_least_one(&format!("{FIELD}.requests_min"), self.requests_min, faults);
+        let endpoints_min = at_least_one(&format!("{FIELD}.endpoints_min"), self.endpoints_min, faults);
+        let factor = self.stdev_factor.unwrap_or(RATE_STDEV_FACTOR);
+        if !(0.1..=10.0).contains(&factor) {
+            faults.add(&format!("{FIELD}.stdev_factor"), format!("is {factor}: give 0.1 to 10"));
+        }
+        // Rounded as it would be shown, which no cast does without losing something.
+        let stdev_factor_thousandths = format!("{:.0}", factor * 1_000.0).parse().unwrap_or_default();
+        SuccessRatePolicy {
+            interval: interval.unwrap_or(RATE_INTERVAL),
+            requests_min: requests_min.unwrap_or(RATE_REQUESTS_MIN),
+            endpoints_min: endpoints_min.unwrap_or(RATE_ENDPOINTS_MIN),
+            stdev_factor_thousandths,
+        }
     }
 }
 
@@ -145,14 +257,45 @@ mod tests {
     }
 
     #[test]
+    fn retries_hedges_limits_and_rates_are_read() {
+        let policy = parse(
+            "{idle_timeout: 30s, retry_on: [reset], retry_statuses: [503], retry_grpc_codes: [14],
+              retry_after_max: 2s, retry_backoff: 1s, hedge: {delay: 50ms}, concurrency: 7,
+              ejection: {success_rate: {requests_min: 10}}}",
+        )
+        .unwrap();
+        assert_eq!(policy.timeouts.idle, Some(Duration::from_secs(30)));
+        let on = &policy.retry.on;
+        assert_eq!((on.connect_failure, on.refused_stream, on.reset), (false, false, true));
+        assert_eq!((&on.statuses[..], &on.grpc_codes[..]), (&[503][..], &[14][..]));
+        assert_eq!(
+            (policy.retry.backoff.base, policy.retry.backoff.max),
+            (Duration::from_secs(1), Duration::from_secs(1))
+        );
+        assert_eq!(policy.hedge, Some(HedgePolicy { delay: Duration::from_millis(50), attempts_max: 2 }));
+        assert_eq!(policy.limits.concurrency, weft_model::policy::Concurrency::Fixed(7));
+        let rates = policy.outlier.success_rate.unwrap();
+        assert_eq!((rates.requests_min, rates.stdev_factor_thousandths), (10, 1_900));
+    }
+
+    #[test]
     fn what_cannot_be_is_named() {
         let text = parse(
-            "{timeout: soon, connect_timeout: 0s, retry_budget_percent: 101, ejection: {failures: 0, time: 9h}}",
+            "{timeout: soon, connect_timeout: 0s, retry_budget_percent: 101, ejection: {failures: 0, time: 9h},
+              retry_statuses: [200], retry_grpc_codes: [0], hedge: {delay: 1s, attempts: 1}, concurrency: none}",
         )
         .unwrap_err();
-        for field in
-            ["timeout", "connect_timeout", "retry_budget_percent", "ejection.failures", "ejection.time"]
-        {
+        for field in [
+            "timeout",
+            "connect_timeout",
+            "retry_budget_percent",
+            "ejection.failures",
+            "ejection.time",
+            "retry_statuses",
+            "retry_grpc_codes",
+            "hedge.attempts",
+            "concurrency",
+        ] {
             assert!(text.contains(&format!("policy.{field}: ")), "{field} is not in\n{text}");
         }
     }

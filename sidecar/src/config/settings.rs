@@ -8,6 +8,7 @@ use clap::{Args, builder::BoolishValueParser};
 use serde::Deserialize;
 
 use super::{
+    concurrency::RawLimit,
     limits::{RawHeaders, RawLimits},
     policy::RawPolicy,
 };
@@ -121,6 +122,8 @@ pub(super) struct Settings {
     pub(super) limits: RawLimits,
     #[arg(skip)]
     pub(super) headers: RawHeaders,
+    #[arg(skip)]
+    pub(super) concurrency: Option<RawLimit>,
 }
 
 /// An upstream in the file: `orders: 9001`, `orders: 127.0.0.1:9001`, or with more to say.
@@ -168,6 +171,7 @@ impl Settings {
                     policy: file.policy,
                     limits: file.limits,
                     headers: file.headers,
+                    concurrency: file.concurrency,
                 }
             };
         }

@@ -72,6 +72,8 @@ impl Validator<'_> {
         let policy = self.settings.policy.validate(self.faults);
         let limits = self.settings.limits.validate(self.faults);
         let headers = self.settings.headers.validate(self.faults);
+        let concurrency = self.settings.concurrency.as_ref();
+        let concurrency = concurrency.map(|raw| raw.validate("concurrency", self.faults)).unwrap_or_default();
         let (egress, access_log, data_threads) = (self.egress(), self.access_log(), self.threads());
         let log_format = self.log_format();
         let drain_timeout = self.duration("drain_timeout", DRAIN_TIMEOUT, |settings| &settings.drain_timeout);
@@ -97,6 +99,7 @@ impl Validator<'_> {
             policy,
             limits,
             headers,
+            concurrency,
             command: self.settings.command,
             proxy_env: !self.settings.no_proxy_env.unwrap_or(false),
             drain_timeout: drain_timeout?,

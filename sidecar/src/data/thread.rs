@@ -14,10 +14,11 @@ use tokio::sync::watch;
 use weft_model::{name::ServiceName, policy::Policy};
 
 pub(crate) use self::service::{LocalEndpoint, LocalService};
-use super::{Phase, caller::Callers};
+use super::{Phase, Shared, caller::Callers};
 use crate::{
     clock,
     config::SidecarConfig,
+    idle::Watches,
     metrics::{ConnectionMetrics, DataMetrics, Direction, ServiceMetrics},
     pool::{Dial, Pool, Target},
     record::{RecordQueue, Recorder},
@@ -44,6 +45,10 @@ pub(crate) struct Thread {
     pub(crate) inbound: InboundState,
     /// The clients of this thread.
     pub(crate) callers: Callers,
+    /// What is shared with the other threads.
+    pub(crate) shared: Shared,
+    /// Bodies that may not stand still for long.
+    pub(crate) idle: Rc<Watches>,
     pub(crate) outbound_connections: Arc<ConnectionMetrics>,
     pub(crate) inbound_connections: Arc<ConnectionMetrics>,
     /// Calls that found no service.
@@ -83,6 +88,7 @@ impl Thread {
         metrics: Arc<DataMetrics>,
         records: RecordQueue,
         phase: watch::Receiver<Phase>,
+        shared: Shared,
     ) -> Self {
         let upstream_connections = metrics.connections("upstream");
         let hosted = config.instance.as_ref();
@@ -108,6 +114,8 @@ impl Thread {
             rng: RefCell::new(fastrand::Rng::new()),
             inbound,
             callers: Callers::default(),
+            shared,
+            idle: Rc::default(),
             outbound_connections: metrics.connections("outbound"),
             inbound_connections: metrics.connections("inbound"),
             unrouted: metrics.service(Direction::Outbound, &"".into()),

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, rc::Rc};
 
-use ::http::{Request, Response, Version, request::Parts};
+use ::http::{HeaderMap, HeaderValue, Request, Response, Version, request::Parts};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::time::timeout;
@@ -11,14 +11,17 @@ use weft_model::error_code::ErrorCode;
 use crate::{
     answer::{Asker, Reply, give_up, pass_on, refuse},
     body::{RequestBody, ResponseBody},
+    clock,
+    concurrency::{Full, Limiter},
     config::SidecarConfig,
     data::{caller::Caller, thread::Thread},
     exchange::{Failure, Side, exchange},
-    forward::{self, REQUEST_ID, WEFT_ERROR},
+    forward::{self, REQUEST_ID, WEFT_ATTEMPT, WEFT_ERROR, WEFT_HOPS, WEFT_RETRIED},
     forwarded,
     outbound::{deadline, is_idempotent},
     pool::{Carrier, Lease, Pool, Wire},
     record::{Line, RecordGuard},
+    trace::{Bequest, OpenTrace},
     upgrade::Asked,
 };
 
@@ -56,7 +59,7 @@ pub(super) async fn call(
     let length = body.size_hint().lower();
     let mut response = match admit(&thread, (wire, host), &head, length) {
         Err(code) => refuse(code, forward::is_grpc(&head.headers), record),
-        Ok(pool) => carry(&thread.config, (pool, wire), peer, (head, body), record).await,
+        Ok(pool) => carry(&thread, (pool, wire), peer, (head, body), record).await,
     };
     if version < Version::HTTP_2
         && (thread.inbound.is_draining.get() || !received.is_whole() || forward::is_bad_request(&response))
@@ -93,13 +96,16 @@ fn admit<'a>(
 }
 
 async fn carry(
-    config: &SidecarConfig,
+    thread: &Thread,
     (pool, wire): (&Rc<Pool>, Wire),
     peer: IpAddr,
     (mut head, body): (Parts, Incoming),
-    record: RecordGuard,
+    mut record: RecordGuard,
 ) -> Response<ResponseBody> {
-    let (grpc, version) = (forward::is_grpc(&head.headers), head.version);
+    let (config, grpc, version) = (&*thread.config, forward::is_grpc(&head.headers), head.version);
+    if let Err(code) = enter(thread, &head.headers, &mut record).await {
+        return refuse(code, grpc, record);
+    }
     forwarded::tell_caller(&mut head, peer, &config.headers);
     let asked = prepare(config, &mut head);
     let body = if body.is_end_stream() {
@@ -107,14 +113,47 @@ async fn carry(
     } else {
         RequestBody::Once(body, record.received.clone())
     };
-    match to_application(pool, wire, Request::from_parts(head, body)).await {
+    let result = to_application(pool, wire, Request::from_parts(head, body)).await;
+    if let Some(place) = record.place() {
+        match &result {
+            Ok(_) | Err(Failure { code: ErrorCode::DeadlineExceeded, .. }) => place.answered(),
+            Err(_) => place.failed(),
+        }
+    }
+    let retries = record.trace().map_or(0, OpenTrace::retries);
+    let mut response = match result {
         Ok((response, lease)) => {
             let carrier = Carrier { pool: Rc::clone(pool), lease, in_flight: None };
             let asker = Asker { version, asked, headers: &config.headers };
             pass_on(Reply { response, carrier, named: None }, asker, record)
         }
         Err(failure) => give_up(failure, grpc, record),
+    };
+    if retries > 0 {
+        response.headers_mut().insert(WEFT_RETRIED, HeaderValue::from(retries));
     }
+    response
+}
+
+/// Waits for a place below the limit that protects the application, and remembers the call for those that the
+/// application makes for it.
+async fn enter(thread: &Thread, headers: &HeaderMap, record: &mut RecordGuard) -> Result<(), ErrorCode> {
+    let (limiter, limits) = (&thread.shared.inbound, &thread.config.concurrency);
+    let place = Limiter::enter(limiter, limits, &record.metrics().resilience).await;
+    if let Some(mut place) = place.map_err(|Full| ErrorCode::Overloaded)? {
+        place.begin();
+        record.holds().place = Some(place);
+    }
+    let bequest = || Bequest {
+        deadline: deadline(headers).map(clock::after),
+        attempt: forward::number(headers, &WEFT_ATTEMPT).unwrap_or(1),
+        hops: forward::number(headers, &WEFT_HOPS).unwrap_or(0),
+        request_id: headers.get(&REQUEST_ID).cloned(),
+    };
+    if let Some(trace) = thread.shared.traces.open(headers, bequest) {
+        record.holds().trace = Some(trace);
+    }
+    Ok(())
 }
 
 async fn to_application(

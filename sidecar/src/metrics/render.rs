@@ -13,10 +13,10 @@ use prometheus_client::{
 };
 use weft_model::error_code::ErrorCode;
 
-use super::{DataMetrics, LATENCY_BOUNDS, ServiceMetrics};
+use super::{DataMetrics, Ejection, LATENCY_BOUNDS, ServiceMetrics};
 use crate::data::caller::Reason;
 
-type Labels<'a> = Vec<(&'static str, &'a str)>;
+pub(super) type Labels<'a> = Vec<(&'static str, &'a str)>;
 type Count = fn(&ServiceMetrics) -> &AtomicU64;
 
 const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -26,8 +26,8 @@ impl Collector for DataMetrics {
         let services = self.services.lock().clone();
         encode_requests(&mut encoder, &services)?;
         encode_latency(&mut encoder, &services)?;
-        let counts: [(&str, &str, Count); 5] = [
-            ("weft_retries", "Attempts after the first", |cell| &cell.retries),
+        super::resilience::encode(&mut encoder, &services)?;
+        let counts: [(&str, &str, Count); 4] = [
             ("weft_retry_budget_exhausted", "Retries that the budget did not allow", |cell| {
                 &cell.budget_exhausted
             }),
@@ -62,7 +62,14 @@ impl DataMetrics {
             let labels = || vec![("service", &*cell.service), ("endpoint", &*cell.endpoint)];
             *requests.entry(labels()).or_insert(0) += cell.requests.load(Relaxed);
             *failures.entry(labels()).or_insert(0) += cell.failures.load(Relaxed);
-            *ejections.entry(labels()).or_insert(0) += cell.ejections.load(Relaxed);
+            for (kind, count) in Ejection::ALL.into_iter().zip(&cell.ejections) {
+                let count = count.load(Relaxed);
+                if count > 0 {
+                    let mut labels = labels();
+                    labels.push(("kind", kind.as_str()));
+                    *ejections.entry(labels).or_insert(0) += count;
+                }
+            }
         }
         encode_counters(encoder, "weft_endpoint_requests", "Attempts sent to an endpoint", requests)?;
         encode_counters(encoder, "weft_endpoint_failures", "Attempts that failed there", failures)?;
@@ -100,7 +107,7 @@ impl DataMetrics {
     }
 }
 
-fn by_service(cell: &ServiceMetrics) -> Labels<'_> {
+pub(super) fn by_service(cell: &ServiceMetrics) -> Labels<'_> {
     vec![("direction", cell.direction.as_str()), ("service", &cell.service)]
 }
 
@@ -160,7 +167,7 @@ fn encode_latency(
     Ok(())
 }
 
-fn encode_counters(
+pub(super) fn encode_counters(
     encoder: &mut DescriptorEncoder,
     name: &str,
     help: &str,

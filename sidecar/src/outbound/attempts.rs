@@ -1,24 +1,41 @@
-//! The attempts of one call: choose an endpoint, exchange, judge, try elsewhere where that is safe and the
-//! budget allows.
+//! The attempts of one call: a place below the limit, then choose an endpoint, exchange, judge, and try elsewhere
+//! where `weft_model::retry` wants to and the budget pays.
+//!
+//! ```text
+//!  place ─▶ choose ─▶ attempt (or a race of attempts, where there is hedging) ─▶ judge ─▶ retry? ─▶ answer
+//!             ▲                                                                     │ budget
+//!             └───────────────────────────── wait ◀─────────────────────────────────┘
+//! ```
+
+mod discard;
+mod hedge;
 
 use std::{
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, SystemTime},
 };
 
-use http::Request;
+use http::{HeaderName, Request, header};
 use smallvec::SmallVec;
-use weft_model::error_code::ErrorCode;
+use weft_model::{
+    error_code::ErrorCode,
+    retry::{self, Reason, Situation, Verdict},
+};
 
 use super::{call::Call, outcome::Outcome};
 use crate::{
     answer::Reply,
+    body::RequestBody,
+    concurrency::{Full, Limiter},
     data::thread::LocalEndpoint,
     exchange::{Failure, Side, exchange},
-    forward,
+    forward::{self, WEFT_RETRIED},
     load::{self, InFlight},
-    pool::{Carrier, Pool},
+    pool::{Carrier, Pool, Wire},
 };
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// What the last attempt came to.
 #[derive(Debug)]
@@ -28,62 +45,106 @@ pub(super) struct Last {
     pub(super) is_budget_spent: bool,
 }
 
+/// What an attempt needs to know beside its request.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    wire: Wire,
+    idempotent: bool,
+    per_try: Option<Duration>,
+}
+
+/// Endpoints that this call has tried.
+type Tried = SmallVec<[Rc<Pool>; 4]>;
+
 /// Tries until there is an answer, or no reason to try again.
 pub(super) async fn run(call: &mut Call) -> Last {
-    let mut tried: SmallVec<[Rc<Pool>; 4]> = SmallVec::new();
+    if let Err(code) = enter(call).await {
+        return Last::local(code);
+    }
+    let mut tried = Tried::new();
     loop {
-        call.record.attempts += 1;
-        let chosen = call.service.choose(&call.thread, &tried, call.decision.idempotent);
-        let Some(endpoint) = chosen else {
-            let failure = Failure { code: ErrorCode::NoHealthyEndpoint, reached: false, side: Side::Local };
-            return Last { result: Err(failure), is_budget_spent: false };
+        let endpoint = match next_endpoint(call, &tried) {
+            Ok(endpoint) => endpoint,
+            Err(code) => return Last::local(code),
         };
-        if !call.decision.wire.is_spoken_at(endpoint.protocol) {
-            // Found before anything is sent, and no other replica would be different.
-            let failure = Failure { code: ErrorCode::ProtocolError, reached: false, side: Side::Local };
-            return Last { result: Err(failure), is_budget_spent: false };
-        }
-        call.record.endpoint = Some(Arc::clone(&endpoint.label));
-        call.current = Some(Rc::clone(&endpoint));
-        let result = attempt(call, &endpoint).await;
-        let outcome = outcome(&result);
-        judge(call, &endpoint, outcome);
-        let may_retry = outcome.wants_retry(call.decision.idempotent) && call.source.can_replay();
-        if !may_retry || call.record.attempts > call.decision.retries_max {
+        let terms = call.terms();
+        let (endpoint, result) = match call.service.policy.hedge {
+            Some(policy) if terms.idempotent => {
+                Box::pin(hedge::race(call, policy, endpoint, &mut tried)).await
+            }
+            _ => {
+                let request = call.begin_attempt(&endpoint, false);
+                (Rc::clone(&endpoint), attempt(endpoint, terms, request).await)
+            }
+        };
+        let outcome = call.outcome(&result);
+        call.judge(&endpoint, outcome);
+        let Some((reason, wait)) = call.wants_retry(&result, outcome, &tried, &endpoint) else {
             return Last { result, is_budget_spent: false };
-        }
+        };
         if !call.service.withdraw_retry() {
             call.record.metrics().budget_exhausted.fetch_add(1, Relaxed);
             return Last { result, is_budget_spent: true };
         }
-        call.record.metrics().retries.fetch_add(1, Relaxed);
+        call.note_retry(reason);
         tried.push(Rc::clone(&endpoint.pool));
-        drop(result);
-        back_off(call).await;
+        discard::discard(result);
+        if !wait.is_zero() {
+            Box::pin(tokio::time::sleep(wait)).await;
+        }
         call.renew_service();
     }
 }
 
-/// The first retry goes at once, elsewhere; later ones wait.
-async fn back_off(call: &Call) {
-    if let Some(step) = call.record.attempts.checked_sub(2) {
-        let wait = call.service.policy.retry.backoff.delay(step, &mut call.thread.rng.borrow_mut());
-        tokio::time::sleep(wait).await;
+/// Waits for a place below the service's limit; held until the response has ended.
+async fn enter(call: &mut Call) -> Result<(), ErrorCode> {
+    let limits = &call.service.policy.limits;
+    let limiter = &call.service.table.cell.limiter;
+    match Limiter::enter(limiter, limits, &call.record.metrics().resilience).await {
+        Ok(None) => Ok(()),
+        Ok(place) => {
+            call.record.holds().place = place;
+            Ok(())
+        }
+        Err(Full) => Err(ErrorCode::Overloaded),
     }
 }
 
-async fn attempt(call: &mut Call, endpoint: &Rc<LocalEndpoint>) -> Result<Reply, Failure> {
-    endpoint.metrics.requests.fetch_add(1, Relaxed);
-    let request = request(call, endpoint);
+fn next_endpoint(call: &mut Call, tried: &Tried) -> Result<Rc<LocalEndpoint>, ErrorCode> {
+    let chosen = call.service.choose(&call.thread, tried, call.decision.idempotent);
+    let Some(endpoint) = chosen else {
+        let is_out =
+            |other: &Rc<LocalEndpoint>| other.shared.endpoint.health.is_callable() && load::is_shut(other);
+        let is_shut =
+            call.service.policy.balance.panic_percent == 0 && call.service.endpoints.iter().any(is_out);
+        return Err(if is_shut { ErrorCode::CircuitOpen } else { ErrorCode::NoHealthyEndpoint });
+    };
+    // Where ejection is never disregarded, the last resort of the choice is none.
+    if call.service.policy.balance.panic_percent == 0 && load::is_shut(&endpoint) {
+        return Err(ErrorCode::CircuitOpen);
+    }
+    if !call.decision.wire.is_spoken_at(endpoint.protocol) {
+        // Found before anything is sent, and no other replica would be different.
+        return Err(ErrorCode::ProtocolError);
+    }
+    Ok(endpoint)
+}
+
+/// One exchange with one endpoint. It holds all it needs, so that two of them can be under way.
+async fn attempt(
+    endpoint: Rc<LocalEndpoint>,
+    terms: Terms,
+    request: Request<RequestBody>,
+) -> Result<Reply, Failure> {
     // Made before anything is awaited, so that no ring is missed.
     let critical = endpoint.pool.critical.notified();
-    let mut in_flight = InFlight::begin(Rc::clone(endpoint));
-    let exchange = exchange(&endpoint.pool, call.decision.wire, call.decision.idempotent, request);
+    let mut in_flight = InFlight::begin(Rc::clone(&endpoint));
+    let exchange = exchange(&endpoint.pool, terms.wire, terms.idempotent, request);
     let (response, lease) = tokio::select! {
         // An answer that is there counts, whatever became of the endpoint meanwhile.
         biased;
-        answer = within(call, exchange) => answer?,
-        () = critical, if call.decision.idempotent => {
+        answer = within(terms.per_try, exchange) => answer?,
+        () = critical, if terms.idempotent => {
             return Err(Failure { code: ErrorCode::UpstreamReset, reached: true, side: Side::Local });
         }
     };
@@ -93,46 +154,138 @@ async fn attempt(call: &mut Call, endpoint: &Rc<LocalEndpoint>) -> Result<Reply,
     Ok(Reply { response, carrier, named })
 }
 
-async fn within<T>(call: &Call, exchange: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let Some(time) = call.decision.per_try else { return exchange.await };
+async fn within<T>(
+    per_try: Option<Duration>,
+    exchange: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let Some(time) = per_try else { return exchange.await };
     let late = Failure { code: ErrorCode::UpstreamTimeout, reached: true, side: Side::Upstream };
     tokio::time::timeout(time, exchange).await.unwrap_or(Err(late))
 }
 
-fn request(call: &mut Call, endpoint: &LocalEndpoint) -> Request<crate::body::RequestBody> {
-    let mut request = Request::new(call.source.next_attempt());
-    *request.method_mut() = call.head.method.clone();
-    *request.uri_mut() = call.head.uri.clone();
-    *request.version_mut() = call.head.version;
-    // All of it is small and rare: the protocol of an extended CONNECT (RFC 8441).
-    if let Some(protocol) = call.head.extensions.get::<hyper::ext::Protocol>() {
-        request.extensions_mut().insert(protocol.clone());
-    }
-    // Kept only where another attempt may follow.
-    *request.headers_mut() = if call.record.attempts > call.decision.retries_max {
-        std::mem::take(&mut call.head.headers)
-    } else {
-        call.head.headers.clone()
-    };
-    call.stamp(request.headers_mut(), endpoint.has_sidecar);
-    request
-}
-
-fn outcome(result: &Result<Reply, Failure>) -> Outcome {
-    match result {
-        Ok(Reply { named: Some(code), .. }) => Outcome::Named(*code),
-        Ok(Reply { response, .. }) => Outcome::Answer(response.status()),
-        Err(failure) => Outcome::Failed(*failure),
+impl Last {
+    fn local(code: ErrorCode) -> Self {
+        let failure = Failure { code, reached: false, side: Side::Local };
+        Self { result: Err(failure), is_budget_spent: false }
     }
 }
 
-fn judge(call: &Call, endpoint: &LocalEndpoint, outcome: Outcome) {
-    match outcome.fault() {
-        Some(fault) => {
-            let policy = &call.service.policy.outlier;
-            load::blame(&call.service, endpoint, fault, policy, &mut call.thread.rng.borrow_mut());
+impl Call {
+    fn terms(&self) -> Terms {
+        let Self { decision, .. } = self;
+        Terms { wire: decision.wire, idempotent: decision.idempotent, per_try: decision.per_try }
+    }
+
+    /// Counts one more attempt, and makes its request.
+    fn begin_attempt(&mut self, endpoint: &Rc<LocalEndpoint>, may_race: bool) -> Request<RequestBody> {
+        self.record.attempts += 1;
+        self.current = Some(Rc::clone(endpoint));
+        self.record.endpoint = Some(Arc::clone(&endpoint.label));
+        endpoint.metrics.requests.fetch_add(1, Relaxed);
+        if let Some(place) = self.record.place() {
+            place.begin();
         }
-        None if matches!(outcome, Outcome::Answer(_)) => load::praise(endpoint),
-        None => {}
+        let mut request = Request::new(self.source.next_attempt());
+        *request.method_mut() = self.head.method.clone();
+        *request.uri_mut() = self.head.uri.clone();
+        *request.version_mut() = self.head.version;
+        // All of it is small and rare: the protocol of an extended CONNECT (RFC 8441).
+        if let Some(protocol) = self.head.extensions.get::<hyper::ext::Protocol>() {
+            request.extensions_mut().insert(protocol.clone());
+        }
+        // Kept only where another attempt may follow.
+        let is_last = !may_race && self.record.attempts > self.decision.retries_max;
+        *request.headers_mut() =
+            if is_last { std::mem::take(&mut self.head.headers) } else { self.head.headers.clone() };
+        self.stamp(request.headers_mut(), endpoint.has_sidecar);
+        request
+    }
+
+    fn outcome(&self, result: &Result<Reply, Failure>) -> Outcome {
+        match result {
+            Ok(Reply { named: Some(code), .. }) => Outcome::Named(*code),
+            Ok(Reply { response, .. }) => {
+                let policy = &self.service.policy;
+                let is_asked = self.decision.grpc
+                    && (!policy.retry.on.grpc_codes.is_empty() || policy.outlier.success_rate.is_some());
+                let code = || response.headers().get(GRPC_STATUS)?.to_str().ok()?.parse().ok();
+                Outcome::Answer { status: response.status(), grpc: if is_asked { code() } else { None } }
+            }
+            Err(failure) => Outcome::Failed(*failure),
+        }
+    }
+
+    /// What follows for the endpoint, and for the limit.
+    fn judge(&mut self, endpoint: &LocalEndpoint, outcome: Outcome) {
+        if let Some(place) = self.record.place() {
+            match outcome {
+                Outcome::Answer { .. } => place.answered(),
+                Outcome::Failed(Failure { code: ErrorCode::UpstreamTimeout, .. }) => place.answered(),
+                Outcome::Named(_) | Outcome::Failed(_) => place.failed(),
+            }
+        }
+        let policy = &self.service.policy.outlier;
+        match outcome.fault() {
+            Some(fault) => {
+                load::blame(&self.service, endpoint, fault, policy, &mut self.thread.rng.borrow_mut());
+            }
+            None if matches!(outcome, Outcome::Answer { .. }) => load::praise(endpoint),
+            None => {}
+        }
+        if let (Some(rates), Some(has_failed)) = (&policy.success_rate, outcome.has_failed()) {
+            let mut rng = self.thread.rng.borrow_mut();
+            load::count_answer(&self.service, endpoint, has_failed, rates, &mut rng);
+        }
+    }
+
+    /// Why there is another attempt, and how long to wait for it.
+    fn wants_retry(
+        &self,
+        result: &Result<Reply, Failure>,
+        outcome: Outcome,
+        tried: &Tried,
+        endpoint: &Rc<LocalEndpoint>,
+    ) -> Option<(Reason, Duration)> {
+        let policy = &self.service.policy.retry;
+        let ended = outcome.ended();
+        if !retry::is_wanted(policy, ended) {
+            return None;
+        }
+        let headers = result.as_ref().ok().map(|reply| reply.response.headers());
+        let text = |name| headers.and_then(|headers| headers.get(name)?.to_str().ok());
+        let situation = Situation {
+            ended,
+            idempotent: self.decision.idempotent,
+            replayable: self.source.can_replay(),
+            attempts: self.record.attempts,
+            retry_after: text(header::RETRY_AFTER)
+                .and_then(|text| retry::after::parse(text, SystemTime::now())),
+            time_left: self.total_left(),
+            is_spent_below: endpoint.has_sidecar
+                && headers.is_some_and(|headers| headers.contains_key(&WEFT_RETRIED)),
+        };
+        match retry::decide(policy, &situation, &mut self.thread.rng.borrow_mut()) {
+            Verdict::Retry { elsewhere: true, .. } if !self.has_untried(tried, endpoint) => None,
+            Verdict::Retry { reason, wait, .. } => Some((reason, wait)),
+            Verdict::Stop(why) => {
+                tracing::debug!(?why, attempts = self.record.attempts, "no other attempt");
+                None
+            }
+        }
+    }
+
+    fn has_untried(&self, tried: &Tried, last: &Rc<LocalEndpoint>) -> bool {
+        self.service.endpoints.iter().any(|other| {
+            let is_tried =
+                Rc::ptr_eq(&other.pool, &last.pool) || tried.iter().any(|pool| Rc::ptr_eq(pool, &other.pool));
+            !is_tried && other.shared.endpoint.health.is_callable()
+        })
+    }
+
+    fn note_retry(&mut self, reason: Reason) {
+        self.record.metrics().resilience.retry(reason);
+        if let Some(inherited) = self.record.inherited() {
+            inherited.note_retries(1);
+        }
     }
 }

@@ -11,7 +11,7 @@ use weft_model::{error_code::ErrorCode, outlier};
 use super::{
     attempts::{self, Last},
     decide::{Decision, Limit, decide, grpc_timeout},
-    egress,
+    egress, hops,
     target::{Route, Target, resolve},
     tunnel,
 };
@@ -23,7 +23,9 @@ use crate::{
         caller::Caller,
         thread::{LocalEndpoint, LocalService, Thread},
     },
-    forward::{self, GRPC_TIMEOUT, REQUEST_ID, WEFT_ATTEMPT, WEFT_DEADLINE, WEFT_ERROR, WEFT_RETRY},
+    forward::{
+        self, GRPC_TIMEOUT, REQUEST_ID, WEFT_ATTEMPT, WEFT_DEADLINE, WEFT_ERROR, WEFT_HOPS, WEFT_RETRY,
+    },
     forwarded, load,
     record::{Line, RecordGuard},
     replay::Replay,
@@ -65,7 +67,8 @@ pub(super) async fn call(
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
     let (mut head, body) = request.into_parts();
-    ensure_request_id(&thread, &mut head.headers);
+    let inherited = hops::inherit(&thread.shared.traces, &mut head.headers);
+    let came_with_id = ensure_request_id(&thread, &mut head.headers);
     let line = thread.recorder.is_on().then(|| Line {
         method: head.method.clone(),
         uri: head.uri.clone(),
@@ -74,6 +77,10 @@ pub(super) async fn call(
     let mut record = RecordGuard::begin(&thread.recorder, &thread.unrouted, line);
     let peer = Some(caller.peer.ip().to_canonical());
     record.came_on(caller, &body, &thread.config.limits);
+    record.hops = hops::count(&head.headers, inherited.as_ref(), came_with_id);
+    if inherited.is_some() {
+        record.holds().inherited = inherited;
+    }
     let received = record.received.clone();
     let version = head.version;
     let mut response = route_call(&thread, &route, peer, (head, body), record).await;
@@ -116,7 +123,11 @@ async fn to_service(
     record: RecordGuard,
 ) -> Response<ResponseBody> {
     let version = head.version;
-    let decision = decide(&head, &service.policy);
+    let mut decision = decide(&head, &service.policy);
+    match hops::limit(&record, decision.limit) {
+        Ok(limit) => decision.limit = limit,
+        Err(code) => return refuse(code, decision.grpc, record),
+    }
     service.note_request();
     let asked = prepare(&thread.config, &mut head);
     let source = if body.is_end_stream() {
@@ -169,6 +180,13 @@ pub(super) async fn in_time<T>(
 fn answer(call: Call, last: Last) -> Response<ResponseBody> {
     let grpc = call.decision.grpc;
     let mut record = call.record;
+    if let Ok(reply) = &last.result {
+        hops::note_retries(&record, reply.response.headers());
+        if let Some(time) = call.service.policy.timeouts.idle {
+            let received = record.received.clone();
+            record.holds().idle = Some(call.thread.idle.watch(time, received));
+        }
+    }
     let mut response = match last.result {
         Ok(reply) => {
             let headers = &call.thread.config.headers;
@@ -214,10 +232,10 @@ pub(super) fn prepare(config: &SidecarConfig, head: &mut Parts) -> Option<Asked>
     asked
 }
 
-/// Records of both sides are found by it; an application's own is kept.
-fn ensure_request_id(thread: &Thread, headers: &mut HeaderMap) {
+/// Records of both sides are found by it; an application's own is kept. `true` = it had one.
+fn ensure_request_id(thread: &Thread, headers: &mut HeaderMap) -> bool {
     if headers.contains_key(&REQUEST_ID) {
-        return;
+        return true;
     }
     let id = thread.rng.borrow_mut().u128(..).to_be_bytes();
     let mut text = [0; 32];
@@ -227,6 +245,7 @@ fn ensure_request_id(thread: &Thread, headers: &mut HeaderMap) {
     if let Ok(id) = HeaderValue::from_bytes(&text) {
         headers.insert(REQUEST_ID, id);
     }
+    false
 }
 
 const fn hex_digit(value: u8) -> u8 {
@@ -254,15 +273,29 @@ impl Call {
         }
         if !has_sidecar {
             headers.remove(&WEFT_DEADLINE);
+            if self.record.hops > 0 {
+                headers.remove(&WEFT_HOPS);
+            }
             return;
         }
         if let Some(left) = left {
             let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
             headers.insert(WEFT_DEADLINE, HeaderValue::from(left));
         }
-        if self.record.attempts > 1 {
-            headers.insert(WEFT_ATTEMPT, HeaderValue::from(self.record.attempts));
+        // Tries of the call that this one is made for count: a retry further up is one here.
+        let before = self.record.inherited().map_or(0, |inherited| inherited.from.attempt.saturating_sub(1));
+        let attempt = self.record.attempts.saturating_add(before);
+        if attempt > 1 {
+            headers.insert(WEFT_ATTEMPT, HeaderValue::from(attempt));
         }
+        if self.record.hops > 0 {
+            headers.insert(WEFT_HOPS, HeaderValue::from(self.record.hops));
+        }
+    }
+
+    /// Of the caller's deadline, or of the policy's patience.
+    pub(super) fn total_left(&self) -> Option<Duration> {
+        Some(self.deadline?.saturating_duration_since(Instant::now()))
     }
 
     /// Of the caller's deadline; at least a millisecond, since the call is still under way.
@@ -278,6 +311,14 @@ impl Source {
         match self {
             Self::Empty => true,
             Self::Replay(replay) => replay.can_replay(),
+        }
+    }
+
+    /// Whether two attempts can send it at once.
+    pub(super) fn can_share(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Replay(replay) => replay.share(),
         }
     }
 

@@ -4,7 +4,7 @@
 use std::{rc::Rc, sync::atomic::Ordering::Relaxed};
 
 use smallvec::SmallVec;
-use weft_model::{error_code::ErrorCode, outlier};
+use weft_model::{error_code::ErrorCode, outlier, retry::Reason};
 
 use crate::{
     data::thread::{LocalService, Thread},
@@ -72,7 +72,7 @@ pub(super) async fn connect(
                 if record.attempts > policy.retry.retries_max || !service.withdraw_retry() {
                     return Err((error.code(), record));
                 }
-                record.metrics().retries.fetch_add(1, Relaxed);
+                record.metrics().resilience.retry(Reason::ConnectFailure);
                 tried.push(Rc::clone(&endpoint.pool));
             }
         }

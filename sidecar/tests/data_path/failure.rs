@@ -80,9 +80,9 @@ async fn a_post_goes_elsewhere_when_nobody_is_there_and_the_endpoint_is_ejected(
     }
     assert_eq!(well.app.count(), 50);
     let metrics = caller.scrape();
-    assert!(
-        metrics.contains(r#"weft_endpoint_ejections_total{service="orders.default",endpoint="node/1"} 1"#)
-    );
+    assert!(metrics.contains(
+        r#"weft_endpoint_ejections_total{service="orders.default",endpoint="node/1",kind="unreachable"} 1"#
+    ));
     assert!(
         metrics.contains(r#"weft_endpoint_requests_total{service="orders.default",endpoint="node/1"} 1"#),
         "{metrics}"
@@ -169,8 +169,7 @@ async fn a_spent_budget_lets_the_last_answer_through_and_says_so() {
     let broken = Replica::http("orders", "1", breaking().await);
     let mut policy = Policy::default();
     policy.retry.budget.percent = 0;
-    policy.retry.budget.floor_per_second = 0;
-    policy.retry.budget.reserve = 1;
+    policy.retry.budget.floor_per_second = 1;
     let caller = Sidecar::start(SidecarConfig { policy, ..config() });
     caller.publish("orders", vec![broken.endpoint.clone()]);
     for (attempts, told) in [(2, "budget-exhausted"), (3, "budget-exhausted")] {

@@ -9,12 +9,18 @@
     reason = "all of this is test code; clippy sees tests only in functions marked as such"
 )]
 
+mod across;
 mod answers;
+mod concurrency;
 mod edges;
+mod ejection;
 mod failure;
+mod hedging;
 mod http;
+mod idle;
 mod limits;
 mod load;
 mod mesh;
 mod opaque;
+mod retries;
 mod tunnel;

@@ -24,7 +24,7 @@ use weft_model::{
     check::{CheckSpec, Probe},
     endpoint::{Endpoint, Health, HopTarget, Port, Protocol, TlsMode},
     name::{InstanceKey, ServiceName},
-    policy::Policy,
+    policy::{Concurrency, LimitPolicy, Policy, QueuePolicy},
 };
 use weft_sidecar::{
     config::{AccessLog, Egress, InstanceConfig, SidecarConfig, Upstream},
@@ -158,6 +158,7 @@ pub(crate) fn config() -> SidecarConfig {
         policy: Policy::default(),
         limits: weft_sidecar::limits::Limits::default(),
         headers: weft_sidecar::limits::HeaderPolicy::default(),
+        concurrency: Default::default(),
         command: Vec::new(),
         proxy_env: true,
         drain_timeout: Duration::from_secs(20),
@@ -237,6 +238,17 @@ impl Replica {
 
     pub(crate) fn http(service: &str, id: &str, app: App) -> Self {
         Self::start(service, id, app, Protocol::Http)
+    }
+
+    /// Its sidecar lets so many calls to the application at once, and so many wait.
+    pub(crate) fn limited(service: &str, id: &str, app: App, places: u32, waiting: u32) -> Self {
+        let queue = QueuePolicy { length_max: waiting, timeout: Duration::from_millis(50) };
+        let concurrency =
+            LimitPolicy { concurrency: Concurrency::Fixed(places), queue, connections_per_endpoint: None };
+        let hosting = hosting(service, app.address, Protocol::Http);
+        let sidecar = Sidecar::start(SidecarConfig { concurrency, ..hosting });
+        let endpoint = endpoint(service, id, app.address, Some(sidecar.inbound));
+        Self { app, sidecar, endpoint }
     }
 
     pub(crate) fn critical(&self) -> Endpoint {

@@ -121,11 +121,8 @@ impl LocalService {
     /// One request came: the name is in use, and the budget grows.
     pub(crate) fn note_request(&self) {
         let cell = &self.table.cell;
-        let now = clock::now();
-        cell.last_used.store(clock::secs(now), Relaxed);
-        let now = clock::ms(now);
-        let budget = &self.policy.retry.budget;
-        let deposit = |word| Some(budget::deposit(word, now, budget));
+        cell.last_used.store(clock::secs(clock::now()), Relaxed);
+        let deposit = |word| Some(budget::deposit(word, &self.policy.retry.budget));
         let _ = cell.budget.fetch_update(Relaxed, Relaxed, deposit);
     }
 
