@@ -14,7 +14,7 @@ TEST_ENV        := RUST_LIB_BACKTRACE=0 WEFT_BIN_DIR=$(TARGET_DIR)/debug WEFT_SK
 export BENCH_ROUNDS  ?= 9
 export BENCH_SECONDS ?= 2
 
-.PHONY: bench help demo test soak fmt fmt-check lint deny ratchet static tools interop binaries
+.PHONY: bench help demo test soak fmt fmt-check lint deny ratchet ratchet-instructions static tools interop binaries
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,6 +55,9 @@ deny: ## licences, sources, doubled and banned crates
 
 ratchet: ## lower tests/tidy-ratchet.json to what the code has reached
 	UPDATE_RATCHET=1 cargo nextest run -p weft-tests --test tidy
+
+ratchet-instructions: binaries ## lower tests/instructions.json to what a request has reached
+	UPDATE_RATCHET=1 $(TEST_ENV) cargo nextest run --workspace --test instructions --no-capture
 
 static: ## the programs as static binaries, as the Containerfile builds them
 	RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --target $$(rustc -vV | sed -n 's/host: //p') \

