@@ -14,7 +14,7 @@ TEST_ENV        := RUST_LIB_BACKTRACE=0 WEFT_BIN_DIR=$(TARGET_DIR)/debug WEFT_SK
 export BENCH_ROUNDS  ?= 9
 export BENCH_SECONDS ?= 2
 
-.PHONY: bench help demo test soak fmt fmt-check lint deny ratchet ratchet-instructions static tools interop binaries
+.PHONY: bench bench-micro help demo test soak fmt fmt-check lint deny ratchet ratchet-instructions static tools interop binaries
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ bench: ## the sidecar beside nginx, HAProxy, Envoy and a bare hyper proxy, 15 mi
 	cargo build --release -p weft-sidecar -p weft-benches
 	$(TARGET_DIR)/release/weft-bench run --envoy target/bench/envoy --document docs/benchmarks.md \
 	    --json $(TARGET_DIR)/bench/samples.json
+
+bench-micro: ## the pure parts of the path alone: the match of a route, budget, average, rate limit
+	cargo bench -p weft-benches
 
 fmt: ## format the code
 	cargo fmt --all

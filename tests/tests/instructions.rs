@@ -83,7 +83,11 @@ fn hold(counted: &BTreeMap<String, u64>) -> anyhow::Result<()> {
     if update_asked_for() {
         fs::write(&file, serde_json::to_string_pretty(&ceilings)? + "\n")?;
     }
-    if rose.is_empty() { Ok(()) } else { bail!("a request takes more instructions ({profile}):\n{}", rose.join("\n")) }
+    if rose.is_empty() {
+        Ok(())
+    } else {
+        bail!("a request takes more instructions ({profile}):\n{}", rose.join("\n"))
+    }
 }
 
 /// The folder of the programs is named after their profile.
