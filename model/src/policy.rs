@@ -307,7 +307,8 @@ pub struct LimitPolicy {
     pub concurrency: Concurrency,
     /// What waits when there are as many.
     pub queue: QueuePolicy,
-    /// Connections to one endpoint from one data thread, at most; `None` = as many as needed.
+    /// Connections to one endpoint from one data thread, at most; `None` = as many as needed. It holds for endpoints
+    /// that come after it is said; for those that are known, once they are dialled anew.
     pub connections_per_endpoint: Option<u32>,
 }
 

@@ -26,8 +26,8 @@ use hyper::{
     body::Incoming,
     client::conn::{TrySendError, http1, http2},
 };
-use tokio::sync::Notify;
-use weft_model::endpoint::Protocol;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use weft_model::{endpoint::Protocol, error_code::ErrorCode};
 
 pub(crate) use self::{
     connect::{ConnectError, Dial, HopBase, OpaqueStream, Target},
@@ -67,6 +67,16 @@ pub(crate) struct Pool {
     /// The epoch of the endpoint's cell that this thread has acted on.
     pub(crate) critical_epoch: Cell<u32>,
     connections: Arc<ConnectionMetrics>,
+    /// Where the connections to the target are limited.
+    places: Option<Places>,
+}
+
+/// So many connections, and no more.
+#[derive(Debug)]
+struct Places {
+    /// HTTP/1 connections that may be lent: each carries one request.
+    free: Arc<Semaphore>,
+    max: usize,
 }
 
 #[derive(Debug)]
@@ -87,7 +97,7 @@ struct Shared {
 /// A connection, or a share of one, for one request.
 #[derive(Debug)]
 pub(crate) enum Lease {
-    Http1 { sender: http1::SendRequest<RequestBody>, is_reused: bool },
+    Http1 { sender: http1::SendRequest<RequestBody>, place: Option<OwnedSemaphorePermit>, is_reused: bool },
     Http2 { sender: http2::SendRequest<RequestBody>, _slot: StreamSlot, is_reused: bool },
 }
 
@@ -123,7 +133,15 @@ impl Pool {
             critical: Notify::new(),
             critical_epoch: Cell::new(critical_epoch),
             connections,
+            places: None,
         }
+    }
+
+    /// With at most so many connections.
+    pub(crate) fn limited(self, connections_max: Option<u32>) -> Self {
+        let max =
+            connections_max.map(|max| usize::try_from(max).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS));
+        Self { places: max.map(|max| Places { free: Arc::new(Semaphore::new(max)), max }), ..self }
     }
 
     /// A connection that was idle for at most `idle_max`, else a new one.
@@ -136,11 +154,32 @@ impl Pool {
                 None => Box::pin(self.share(idle_max)).await,
             };
         }
+        let place = match &self.places {
+            None => None,
+            Some(places) => Some(Box::pin(self.place(places)).await?),
+        };
         if let Some(sender) = self.newest_idle(idle_max) {
-            return Ok(Lease::Http1 { sender, is_reused: true });
+            return Ok(Lease::Http1 { sender, place, is_reused: true });
+        }
+        if let Some(places) = &self.places {
+            // What is idle for too long counts as well: the oldest one makes room.
+            let mut idle = self.idle.borrow_mut();
+            if idle.len() + places.max - places.free.available_permits() > places.max {
+                drop(idle.remove(0));
+            }
         }
         let sender = Box::pin(connect::http1(&self.dial, &self.connections)).await?;
-        Ok(Lease::Http1 { sender, is_reused: false })
+        Ok(Lease::Http1 { sender, place, is_reused: false })
+    }
+
+    /// Waits until fewer connections are lent than there may be, as long as it may take to make one.
+    async fn place(&self, places: &Places) -> Result<OwnedSemaphorePermit, ConnectError> {
+        let free = Arc::clone(&places.free).acquire_owned();
+        match tokio::time::timeout(self.dial.timeout, free).await {
+            Ok(Ok(place)) => Ok(place),
+            // Nobody closes it, so its time is over.
+            _ => Err(ConnectError::Refused(ErrorCode::Overloaded)),
+        }
     }
 
     /// A raw connection for bytes, which never comes back.
@@ -191,6 +230,9 @@ impl Pool {
                 // sum of their timeouts.
                 return Err(ConnectError::Shared);
             }
+        }
+        if self.places.as_ref().is_some_and(|places| self.shared.borrow().len() >= places.max) {
+            return Err(ConnectError::Refused(ErrorCode::Overloaded));
         }
         let connecting = Connecting::begin(self);
         let made = connect::http2(&self.dial, &self.connections).await;
@@ -262,11 +304,14 @@ impl Carrier {
     pub(crate) fn give_back(self) {
         let Self { pool, lease, in_flight } = self;
         drop(in_flight);
-        let Lease::Http1 { sender, .. } = lease else { return };
+        let Lease::Http1 { sender, place, .. } = lease else { return };
         let mut idle = pool.idle.borrow_mut();
         if !sender.is_closed() && idle.len() < IDLE_COUNT_MAX {
             idle.push(Idle { sender, since: clock::now() });
         }
+        drop(idle);
+        // Who waits for it finds the connection idle.
+        drop(place);
     }
 }
 

@@ -28,6 +28,21 @@ async fn gated(gate: &Arc<Semaphore>) -> App {
     .await
 }
 
+/// Counts how many are served at once, at most.
+async fn counting(most: &Arc<AtomicUsize>) -> App {
+    let (most, now) = (Arc::clone(most), Arc::new(AtomicUsize::new(0)));
+    App::start(move |_| {
+        let (most, now) = (Arc::clone(&most), Arc::clone(&now));
+        Box::pin(async move {
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            now.fetch_sub(1, Ordering::SeqCst);
+            text(StatusCode::OK, "ok")
+        })
+    })
+    .await
+}
+
 fn caller(app: &App, concurrency: Concurrency, queue: QueuePolicy, data_threads: usize) -> Sidecar {
     let limits = LimitPolicy { concurrency, queue, connections_per_endpoint: None };
     let policy = Policy { limits, ..Policy::default() };
@@ -76,18 +91,8 @@ async fn who_finds_the_queue_full_is_answered_at_once_and_who_waits_in_vain_afte
 
 #[tokio::test]
 async fn a_place_that_comes_free_on_one_thread_wakes_who_waits_on_another() {
-    let (most, now) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let (seen, open) = (Arc::clone(&most), Arc::clone(&now));
-    let app = App::start(move |_| {
-        let (seen, open) = (Arc::clone(&seen), Arc::clone(&open));
-        Box::pin(async move {
-            seen.fetch_max(open.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            tokio::time::sleep(Duration::from_millis(5)).await;
-            open.fetch_sub(1, Ordering::SeqCst);
-            text(StatusCode::OK, "ok")
-        })
-    })
-    .await;
+    let most = Arc::new(AtomicUsize::new(0));
+    let app = counting(&most).await;
     let caller = caller(&app, Concurrency::Fixed(2), queue(200, 8_000), 3);
     let calls: Vec<_> = (0..100).map(|_| tokio::spawn(get(caller.outbound, "orders"))).collect();
     for call in calls {
@@ -95,6 +100,21 @@ async fn a_place_that_comes_free_on_one_thread_wakes_who_waits_on_another() {
     }
     assert_eq!(app.count(), 100);
     assert!(most.load(Ordering::SeqCst) <= 2, "{} at once", most.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn no_more_connections_are_made_to_an_endpoint_than_the_policy_says() {
+    let most = Arc::new(AtomicUsize::new(0));
+    let app = counting(&most).await;
+    let limits = LimitPolicy { connections_per_endpoint: Some(2), ..LimitPolicy::default() };
+    let policy = Policy { limits, ..Policy::default() };
+    let caller = Sidecar::start(SidecarConfig { policy, ..config() });
+    caller.publish("orders", vec![endpoint("orders", "1", app.address, None)]);
+    let calls: Vec<_> = (0..20).map(|_| tokio::spawn(get(caller.outbound, "orders"))).collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap().status, 200);
+    }
+    assert_eq!((app.count(), most.load(Ordering::SeqCst)), (20, 2));
 }
 
 #[tokio::test]
@@ -139,7 +159,7 @@ async fn an_adaptive_limit_keeps_an_overloaded_application_busy_and_its_queue_sh
     // Many more than it can serve at once, who come back a moment after they were refused.
     let outbound = caller.outbound;
     let (served, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-    let callers: Vec<_> = (0..64)
+    let callers: Vec<_> = (0..24)
         .map(|_| {
             let (served, done) = (Arc::clone(&served), Arc::clone(&done));
             tokio::spawn(async move {
@@ -147,7 +167,7 @@ async fn an_adaptive_limit_keeps_an_overloaded_application_busy_and_its_queue_sh
                     let got = get(outbound, "orders").await;
                     assert!(got.status == 200 || got.header("weft-error") == "overloaded", "{got:?}");
                     served.fetch_add(usize::from(got.status == 200), Ordering::SeqCst);
-                    tokio::time::sleep(Duration::from_millis(if got.status == 200 { 0 } else { 20 })).await;
+                    tokio::time::sleep(Duration::from_millis(if got.status == 200 { 0 } else { 100 })).await;
                 }
             })
         })

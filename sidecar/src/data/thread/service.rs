@@ -3,7 +3,6 @@
 use std::{
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
 };
 
 use smallvec::SmallVec;
@@ -70,13 +69,7 @@ impl LocalService {
                 let kept = known.iter().find(|known| Arc::ptr_eq(&known.shared.cell, &shared.cell));
                 Rc::new(match kept {
                     Some(kept) => kept.succeed(shared),
-                    None => LocalEndpoint::new(
-                        thread,
-                        &metrics.service,
-                        shared,
-                        port_name,
-                        policy.timeouts.connect,
-                    ),
+                    None => LocalEndpoint::new(thread, &metrics.service, shared, port_name, &policy),
                 })
             })
             .collect();
@@ -140,7 +133,7 @@ impl LocalEndpoint {
         service: &Arc<str>,
         shared: &Arc<TableEndpoint>,
         port_name: &str,
-        connect_timeout: Duration,
+        policy: &Policy,
     ) -> Self {
         let endpoint = &shared.endpoint;
         let (target, hop) = match &endpoint.hop {
@@ -162,12 +155,15 @@ impl LocalEndpoint {
             }
         };
         let has_sidecar = hop.is_some();
-        let dial = Dial { target, hop, timeout: connect_timeout };
+        let dial = Dial { target, hop, timeout: policy.timeouts.connect };
         let epoch = shared.cell.critical_epoch.load(Relaxed);
         let label: Arc<str> = format!("{}/{}", endpoint.key.node, endpoint.key.id).into();
         Self {
             shared: Arc::clone(shared),
-            pool: Rc::new(Pool::new(dial, epoch, Arc::clone(&thread.upstream_connections))),
+            pool: Rc::new(
+                Pool::new(dial, epoch, Arc::clone(&thread.upstream_connections))
+                    .limited(policy.limits.connections_per_endpoint),
+            ),
             metrics: thread.metrics.endpoint(service, &label),
             label,
             has_sidecar,
