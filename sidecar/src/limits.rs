@@ -105,3 +105,14 @@ pub enum Forwarded {
     /// What came is removed, and the caller's address is told.
     Replace,
 }
+
+impl Forwarded {
+    /// The word in the file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Append => "append",
+            Self::Replace => "replace",
+        }
+    }
+}

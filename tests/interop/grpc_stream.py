@@ -14,10 +14,11 @@ import time
 from concurrent import futures
 
 import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 SERVICE = "weft.test.Stream"
 HEALTH = "grpc.health.v1.Health"
-SERVING = b"\x08\x01"
 MESSAGES = 1000
 CHUNK = bytes(64 * 1024)
 # Windows stay as they are announced: otherwise grpcio grows them to 16 MiB, and what holds back is itself.
@@ -95,11 +96,9 @@ def handlers(seen):
 
 def serve():
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=16), options=FIXED_WINDOWS)
-    health = {"Check": grpc.unary_unary_rpc_method_handler(lambda _request, _context: SERVING)}
-    server.add_generic_rpc_handlers((
-        grpc.method_handlers_generic_handler(SERVICE, handlers(Seen())),
-        grpc.method_handlers_generic_handler(HEALTH, health),
-    ))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers(Seen())),))
+    health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
+    reflection.enable_server_reflection([HEALTH, reflection.SERVICE_NAME], server)
     server.add_insecure_port("127.0.0.1:" + os.environ["PORT"])
     server.start()
     signal.signal(signal.SIGTERM, lambda *_: server.stop(grace=1))
@@ -209,6 +208,30 @@ def a_large_upload_arrives_whole(channel):
     assert int(total) == MESSAGES * len(CHUNK), total
 
 
+def health_is_told_once_and_watched(channel):
+    stub = health_pb2_grpc.HealthStub(channel)
+    asked = health_pb2.HealthCheckRequest(service="")
+    assert stub.Check(asked, timeout=TIMEOUT_S).status == health_pb2.HealthCheckResponse.SERVING
+    watched = stub.Watch(asked, timeout=TIMEOUT_S)
+    assert next(watched).status == health_pb2.HealthCheckResponse.SERVING
+    watched.cancel()
+    try:
+        stub.Check(health_pb2.HealthCheckRequest(service="absent"), timeout=TIMEOUT_S)
+        raise AssertionError("the call did not fail")
+    except grpc.RpcError as error:
+        assert error.code() == grpc.StatusCode.NOT_FOUND, error
+
+
+def reflection_shows_what_is_served(channel):
+    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+    ask = reflection_pb2.ServerReflectionRequest
+    asked = [ask(list_services=""), ask(file_containing_symbol=HEALTH)]
+    listed, file = stub.ServerReflectionInfo(iter(asked), timeout=TIMEOUT_S)
+    names = {service.name for service in listed.list_services_response.service}
+    assert names == {HEALTH, reflection.SERVICE_NAME}, names
+    assert file.file_descriptor_response.file_descriptor_proto, file
+
+
 CASES = [
     messages_go_both_ways,
     each_message_is_answered_before_the_next,
@@ -219,6 +242,8 @@ CASES = [
     a_deadline_ends_the_call,
     a_slow_reader_holds_the_sender_back,
     a_large_upload_arrives_whole,
+    health_is_told_once_and_watched,
+    reflection_shows_what_is_served,
 ]
 
 

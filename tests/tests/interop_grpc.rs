@@ -47,4 +47,6 @@ cases! {
     a_deadline_ends_the_call,
     a_slow_reader_holds_the_sender_back,
     a_large_upload_arrives_whole,
+    health_is_told_once_and_watched,
+    reflection_shows_what_is_served,
 }

@@ -7,6 +7,7 @@ use weft_model::{policy::Policy, traffic::Item};
 
 use crate::{
     config::{AccessLog, Egress, InstanceConfig, SidecarConfig},
+    limits::Limits,
     table::{ServiceTable, Table, TableEndpoint},
 };
 
@@ -41,6 +42,11 @@ pub fn config(config: &SidecarConfig) -> Value {
             AccessLog::File(path) => path.display().to_string(),
         },
         "policy": policy(&config.policy),
+        "limits": limits(&config.limits),
+        "headers": {
+            "via": config.headers.via.as_deref().unwrap_or("off"),
+            "forwarded": config.headers.forwarded.as_str(),
+        },
         "command": config.command,
         "drain_timeout": humantime::format_duration(config.drain_timeout).to_string(),
     })
@@ -66,6 +72,25 @@ fn policy(policy: &Policy) -> Value {
             "time_max": time(outlier.max),
             "percent_max": outlier.percent_max,
         },
+    })
+}
+
+/// In the words of the file.
+fn limits(limits: &Limits) -> Value {
+    let time = |time| humantime::format_duration(time).to_string();
+    json!({
+        "header_count_max": limits.header_count_max,
+        "header_bytes_max": limits.header_bytes_max,
+        "request_line_bytes_max": limits.request_line_bytes_max,
+        "body_bytes_max": limits.body_bytes_max.map_or_else(|| "never".into(), Value::from),
+        "connections_max": limits.connections_max,
+        "streams_max": limits.streams_max,
+        "stream_resets_max": limits.stream_resets_max,
+        "header_timeout": time(limits.header_timeout),
+        "body_timeout": time(limits.body_timeout),
+        "write_timeout": time(limits.write_timeout),
+        "idle_timeout": time(limits.idle_timeout),
+        "relay_idle_timeout": limits.relay_idle_timeout.map_or_else(|| "never".to_owned(), time),
     })
 }
 

@@ -146,3 +146,6 @@ async fn splice(from: &TcpStream, to: &TcpStream, moved: &Cell<u64>) -> Result<O
 fn is_unable(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported)
 }
+
+#[cfg(test)]
+mod tests;

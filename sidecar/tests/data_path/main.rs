@@ -15,6 +15,7 @@ mod concurrency;
 mod edges;
 mod ejection;
 mod failure;
+mod features;
 mod hedging;
 mod http;
 mod idle;
