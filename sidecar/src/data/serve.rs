@@ -83,7 +83,8 @@ pub(crate) async fn http<F>(
     // On the heap, in the place where it stays: the future of a call is too large to be moved from hand to hand.
     let answer = |request| Answer(Box::pin(call(request)));
     let result = if served.wire == Wire::Http2 {
-        serve_h2(thread, stream, &served, answer).await
+        // On the heap, as what follows for HTTP/1: a connection that has said nothing yet needs no room for it.
+        Box::pin(serve_h2(thread, stream, &served, answer)).await
     } else {
         serve_h1(thread, stream, &served, answer).await
     };
@@ -137,6 +138,7 @@ where
         let Some(parts) = (*server).into_parts() else { return Ok(()) };
         stream = parts.io.into_inner().into_inner();
         stream.give_back(&parts.read_buf);
+        tracing::trace!(peer = %caller.peer, "connection rests");
         stream.readable().await;
         caller.wake_up();
     }
@@ -219,7 +221,6 @@ fn h2_server(limits: &Limits) -> http2::Builder<LocalExec> {
         .auto_date_header(false)
         .max_concurrent_streams(limits.streams_max)
         .max_pending_accept_reset_streams(limits.stream_resets_max)
-        .max_local_error_reset_streams(limits.stream_resets_max)
         .max_header_list_size(u32::try_from(limits.header_bytes_read()).unwrap_or(u32::MAX))
         .max_send_buf_size(H2_SEND_BUFFER)
         .initial_stream_window_size(H2_STREAM_WINDOW)
