@@ -45,11 +45,17 @@ pub enum ErrorCode {
     LoopDetected,
     /// This sidecar does not host the target (between sidecars; safe to retry elsewhere).
     WrongEndpoint,
+    /// The route gives the request to no service that exists: 500, as the Gateway API says of an invalid
+    /// reference.
+    NoBackend,
+    /// A policy makes this request fail, to see how its caller takes it. The policy says the status; this is
+    /// the one of a policy that says none.
+    FaultInjected,
 }
 
 impl ErrorCode {
     /// Every code, in the order of the table.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::NoRoute,
         Self::NoHealthyEndpoint,
         Self::DiscoveryTimeout,
@@ -69,6 +75,8 @@ impl ErrorCode {
         Self::BadRequest,
         Self::LoopDetected,
         Self::WrongEndpoint,
+        Self::NoBackend,
+        Self::FaultInjected,
     ];
 
     /// The name on the wire, in logs and in metrics.
@@ -93,6 +101,8 @@ impl ErrorCode {
             Self::BadRequest => "bad-request",
             Self::LoopDetected => "loop-detected",
             Self::WrongEndpoint => "wrong-endpoint",
+            Self::NoBackend => "no-backend",
+            Self::FaultInjected => "fault-injected",
         }
     }
 
@@ -104,7 +114,8 @@ impl ErrorCode {
             | Self::DiscoveryTimeout
             | Self::CircuitOpen
             | Self::Overloaded
-            | Self::Draining => 503,
+            | Self::Draining
+            | Self::FaultInjected => 503,
             Self::ConnectFailed | Self::UpstreamReset | Self::TlsFailed | Self::ProtocolError => 502,
             Self::UpstreamTimeout | Self::DeadlineExceeded => 504,
             Self::DeniedByPolicy => 403,
@@ -114,6 +125,7 @@ impl ErrorCode {
             Self::BadRequest => 400,
             Self::LoopDetected => 508,
             Self::WrongEndpoint => 421,
+            Self::NoBackend => 500,
         }
     }
 
@@ -129,12 +141,26 @@ impl ErrorCode {
             | Self::ConnectFailed
             | Self::UpstreamReset
             | Self::TlsFailed
-            | Self::WrongEndpoint => 14,
+            | Self::WrongEndpoint
+            | Self::NoBackend
+            | Self::FaultInjected => 14,
             Self::ProtocolError | Self::BadRequest | Self::LoopDetected => 13,
             Self::UpstreamTimeout | Self::DeadlineExceeded => 4,
             Self::DeniedByPolicy => 7,
             Self::RateLimited | Self::BodyTooLarge | Self::HeaderTooLarge => 8,
         }
+    }
+}
+
+/// The gRPC status code that a client takes an HTTP status for (grpc.io, "HTTP to gRPC Status Code Mapping").
+pub const fn grpc_status_of(http_status: u16) -> u8 {
+    match http_status {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502..=504 => 14,
+        _ => 2,
     }
 }
 

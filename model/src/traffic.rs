@@ -318,6 +318,30 @@ impl Traffic {
         Self { items }
     }
 
+    /// Every route.
+    pub fn routes(&self) -> impl Iterator<Item = (&Origin, &Route)> {
+        self.items.iter().filter_map(|item| match &item.spec {
+            Spec::Route(route) => Some((&item.origin, route)),
+            Spec::Policy(_) | Spec::RateLimits(_) => None,
+        })
+    }
+
+    /// Whether some route is for certain ports only.
+    pub fn has_ports(&self) -> bool {
+        self.routes().any(|(_, route)| !route.ports.is_empty())
+    }
+
+    /// Every rate limit, with its policy and its place there.
+    pub fn rate_limits(&self) -> impl Iterator<Item = (&Origin, usize, &RateLimit)> {
+        let policies = self.items.iter().filter_map(|item| match &item.spec {
+            Spec::RateLimits(limits) => Some((&item.origin, limits)),
+            Spec::Policy(_) | Spec::Route(_) => None,
+        });
+        policies.flat_map(|(origin, limits)| {
+            limits.iter().enumerate().map(move |(place, limit)| (origin, place, limit))
+        })
+    }
+
     /// What the ServicePolicy that counts says: the oldest one's.
     pub fn policy(&self) -> Option<&PolicyPatch> {
         self.items.iter().find_map(|item| match &item.spec {

@@ -70,8 +70,18 @@ pub(crate) fn give_up(failure: Failure, grpc: bool, mut record: RecordGuard) -> 
 }
 
 /// Answers in the application's place.
-pub(crate) fn refuse(code: ErrorCode, grpc: bool, mut record: RecordGuard) -> Response<ResponseBody> {
-    let response = local_error::response(code, grpc, local_error::detail(code));
+pub(crate) fn refuse(code: ErrorCode, grpc: bool, record: RecordGuard) -> Response<ResponseBody> {
+    refuse_saying(code, local_error::detail(code), grpc, record)
+}
+
+/// The same, where there is more to say than the code does.
+pub(crate) fn refuse_saying(
+    code: ErrorCode,
+    detail: &'static str,
+    grpc: bool,
+    mut record: RecordGuard,
+) -> Response<ResponseBody> {
+    let response = local_error::response(code, grpc, detail);
     record.status = response.status().as_u16();
     record.fail(code);
     response

@@ -13,7 +13,12 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use weft_model::error_code::ErrorCode;
 
-use crate::{expect::Gate, pool::Carrier, record::RecordGuard, replay::ReplayBody};
+use crate::{
+    expect::Gate,
+    pool::Carrier,
+    record::RecordGuard,
+    replay::{KeptBody, ReplayBody},
+};
 
 /// Why a body ended early.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +96,8 @@ pub(crate) enum RequestBody {
     /// Not before it is asked for.
     Held(Gate, Box<RequestBody>),
     Replay(ReplayBody),
+    /// A copy for a mirror.
+    Kept(KeptBody),
 }
 
 impl Body for RequestBody {
@@ -123,6 +130,7 @@ impl Body for RequestBody {
                 self.as_mut().poll_frame(cx)
             }
             Self::Replay(body) => body.poll(cx),
+            Self::Kept(body) => Poll::Ready(body.next().map(Ok)),
         }
     }
 
@@ -132,6 +140,7 @@ impl Body for RequestBody {
             Self::Once(incoming, _) => incoming.is_end_stream(),
             Self::Held(_, body) => body.is_end_stream(),
             Self::Replay(body) => body.is_end(),
+            Self::Kept(body) => body.is_end(),
         }
     }
 
@@ -141,6 +150,7 @@ impl Body for RequestBody {
             Self::Once(incoming, _) => incoming.size_hint(),
             Self::Held(_, body) => body.size_hint(),
             Self::Replay(body) => body.size_hint(),
+            Self::Kept(body) => body.size_hint(),
         }
     }
 }

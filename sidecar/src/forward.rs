@@ -128,6 +128,24 @@ pub(crate) fn is_bad_request(response: &Response<ResponseBody>) -> bool {
     response.status() == StatusCode::BAD_REQUEST && response.headers().contains_key(&WEFT_ERROR)
 }
 
+/// Whether a header says where a message goes, frames it, is for one hop, or is the mesh's own: no rule may
+/// change it.
+pub(crate) fn is_reserved(name: &HeaderName) -> bool {
+    const RESERVED: [HeaderName; 10] = [
+        header::HOST,
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+        header::CONNECTION,
+        header::UPGRADE,
+        header::TE,
+        header::TRAILER,
+        header::EXPECT,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+    ];
+    name.as_str().starts_with("weft-") || RESERVED.contains(name)
+}
+
 /// Says that this HTTP/1 connection carries nothing after this answer.
 pub(crate) fn say_close(response: &mut Response<ResponseBody>) {
     // One that has changed protocols carries no requests anyway.

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
-use weft_model::error_code::ErrorCode;
+use weft_model::error_code::{ErrorCode, grpc_status_of};
 
 use crate::{body::ResponseBody, forward::WEFT_ERROR};
 
@@ -14,6 +14,19 @@ const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 pub(crate) fn response(code: ErrorCode, grpc: bool, detail: &'static str) -> Response<ResponseBody> {
     let mut response = if grpc { grpc_response(code, detail) } else { http_response(code, detail) };
     response.headers_mut().insert(WEFT_ERROR, HeaderValue::from_static(code.as_str()));
+    response
+}
+
+/// The response of a failure that a policy makes, with the status that it says.
+pub(crate) fn fault(status: u16, grpc: bool) -> Response<ResponseBody> {
+    let code = ErrorCode::FaultInjected;
+    let mut response = response(code, grpc, detail(code));
+    if grpc {
+        let status = HeaderValue::from(u16::from(grpc_status_of(status)));
+        response.headers_mut().insert(GRPC_STATUS, status);
+    } else if let Ok(status) = StatusCode::from_u16(status) {
+        *response.status_mut() = status;
+    }
     response
 }
 
@@ -74,6 +87,8 @@ pub(crate) const fn detail(code: ErrorCode) -> &'static str {
         ErrorCode::BadRequest => "the request cannot be understood",
         ErrorCode::LoopDetected => "the request has passed this sidecar before",
         ErrorCode::WrongEndpoint => "this sidecar does not stand before the called service",
+        ErrorCode::NoBackend => "the route gives the request to no service that exists",
+        ErrorCode::FaultInjected => "a policy makes this request fail",
     }
 }
 
@@ -103,5 +118,13 @@ mod tests {
         let grpc = response(ErrorCode::NoHealthyEndpoint, true, "x");
         assert_eq!((grpc.status().as_u16(), grpc.headers()["grpc-status"].as_bytes()), (200, &b"14"[..]));
         assert_eq!(grpc.headers()["weft-error"].as_bytes(), b"no-healthy-endpoint");
+    }
+
+    #[test]
+    fn a_fault_has_the_status_that_its_policy_says() {
+        assert_eq!(fault(418, false).status().as_u16(), 418);
+        let grpc = fault(403, true);
+        assert_eq!((grpc.status().as_u16(), grpc.headers()["grpc-status"].as_bytes()), (200, &b"7"[..]));
+        assert_eq!(grpc.headers()["weft-error"].as_bytes(), b"fault-injected");
     }
 }

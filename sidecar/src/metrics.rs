@@ -78,6 +78,12 @@ pub struct ServiceMetrics {
     pub resilience: ResilienceMetrics,
     /// Retries that the budget did not allow.
     pub budget_exhausted: AtomicU64,
+    /// Copies that mirrors were sent.
+    pub mirrored: AtomicU64,
+    /// Copies that were not sent: too many at once, or a body that was not kept.
+    pub mirrors_dropped: AtomicU64,
+    /// Requests that a policy made wait or fail.
+    pub faults: AtomicU64,
     /// Requests that their caller gave up.
     pub cancelled: AtomicU64,
     /// Body bytes from the caller.
@@ -179,6 +185,9 @@ impl ServiceMetrics {
             latency_nanos: AtomicU64::default(),
             resilience: ResilienceMetrics::default(),
             budget_exhausted: AtomicU64::default(),
+            mirrored: AtomicU64::default(),
+            mirrors_dropped: AtomicU64::default(),
+            faults: AtomicU64::default(),
             cancelled: AtomicU64::default(),
             received: AtomicU64::default(),
             sent: AtomicU64::default(),

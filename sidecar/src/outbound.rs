@@ -5,15 +5,22 @@
 //! ```
 
 mod attempts;
+mod backend;
 mod call;
 mod decide;
 mod egress;
+mod fault;
+mod filter;
 mod hops;
+mod mirror;
 mod opaque;
 mod outcome;
+pub(crate) mod route;
+mod source;
 mod target;
 mod tunnel;
 pub(crate) mod upstream;
+mod way;
 
 use std::{rc::Rc, sync::Arc};
 

@@ -114,6 +114,11 @@ pub(crate) struct Carrier {
 }
 
 impl Wire {
+    /// HTTP/1 stays HTTP/1, HTTP/2 stays HTTP/2.
+    pub(crate) fn of(version: http::Version) -> Self {
+        if version == http::Version::HTTP_2 { Self::Http2 } else { Self::Http1 }
+    }
+
     /// Whether a service that says it speaks `protocol` understands this: nothing but HTTP/2 where that is all
     /// it speaks. Nothing is translated.
     pub(crate) fn is_spoken_at(self, protocol: Protocol) -> bool {

@@ -4,6 +4,7 @@
 
 use std::{
     cell::RefCell,
+    collections::VecDeque,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -28,6 +29,13 @@ pub(crate) struct ReplayBody {
     position: usize,
     sent_trailers: bool,
     attempt: u32,
+}
+
+/// A copy of a whole body, which shares its bytes.
+#[derive(Debug)]
+pub(crate) struct KeptBody {
+    chunks: VecDeque<Bytes>,
+    trailers: Option<HeaderMap>,
 }
 
 #[derive(Debug)]
@@ -91,6 +99,13 @@ impl Replay {
         state.is_shared
     }
 
+    /// All of the body, where all of it came and was kept.
+    pub(crate) fn whole(&self) -> Option<KeptBody> {
+        let state = self.0.borrow();
+        let is_whole = state.phase == Phase::Whole;
+        is_whole.then(|| KeptBody { chunks: state.kept.clone().into(), trailers: state.trailers.clone() })
+    }
+
     /// The body for the next attempt; earlier ones can read no more.
     pub(crate) fn next_attempt(&self) -> ReplayBody {
         let mut state = self.0.borrow_mut();
@@ -144,6 +159,21 @@ impl State {
         } else {
             self.kept.push(data.clone());
         }
+    }
+}
+
+impl KeptBody {
+    pub(crate) fn next(&mut self) -> Option<Frame<Bytes>> {
+        let chunk = self.chunks.pop_front().map(Frame::data);
+        chunk.or_else(|| self.trailers.take().map(Frame::trailers))
+    }
+
+    pub(crate) fn is_end(&self) -> bool {
+        self.chunks.is_empty() && self.trailers.is_none()
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.chunks.iter().map(|chunk| chunk.len() as u64).sum())
     }
 }
 

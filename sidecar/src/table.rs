@@ -5,6 +5,8 @@
 //! What outlives a table stands in cells ([`EndpointCell`]): one cache line of relaxed atomics an endpoint,
 //! taken over by the new table for endpoints that stay.
 
+mod limits;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -22,6 +24,7 @@ use weft_model::{
     traffic::Traffic,
 };
 
+pub use self::limits::LimitCell;
 use crate::concurrency::Limiter;
 
 /// First dials waiting for the control plane at once, at most; one more is answered `discovery-timeout`.
@@ -45,8 +48,10 @@ pub struct ServiceTable {
     pub name: ServiceName,
     /// In the order of their keys; critical ones included.
     pub endpoints: Vec<Arc<TableEndpoint>>,
-    /// What resources say about its calls.
+    /// What resources say about its calls; the same pointer as long as they say the same.
     pub traffic: Arc<Traffic>,
+    /// The buckets of its rate limits, in their order; outlive tables.
+    pub limits: Arc<[LimitCell]>,
     /// Outlives tables.
     pub cell: Arc<ServiceCell>,
 }
@@ -257,7 +262,14 @@ impl ServiceTable {
             })
             .collect();
         let cell = old.map(|old| Arc::clone(&old.cell)).unwrap_or_default();
-        Self { name, endpoints, traffic, cell }
+        let (traffic, limits) = match old {
+            Some(old) if old.traffic == traffic => (Arc::clone(&old.traffic), Arc::clone(&old.limits)),
+            old => {
+                let limits = LimitCell::all(&traffic, old.map_or(&[], |old| &old.limits));
+                (traffic, limits)
+            }
+        };
+        Self { name, endpoints, traffic, limits, cell }
     }
 }
 

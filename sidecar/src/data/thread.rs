@@ -49,6 +49,8 @@ pub(crate) struct Thread {
     pub(crate) shared: Shared,
     /// Bodies that may not stand still for long.
     pub(crate) idle: Rc<Watches>,
+    /// Copies of requests under way to mirrors.
+    pub(crate) copies: Rc<Cell<usize>>,
     pub(crate) outbound_connections: Arc<ConnectionMetrics>,
     pub(crate) inbound_connections: Arc<ConnectionMetrics>,
     /// Calls that found no service.
@@ -95,17 +97,7 @@ impl Thread {
         let source = hosted.map_or_else(String::new, |instance| {
             format!("{}/{}/{}", instance.service.namespace, instance.service.name, instance.id)
         });
-        let dial =
-            |app| Dial { target: Target::Address(app), hop: None, timeout: config.policy.timeouts.connect };
-        let inbound = InboundState {
-            is_draining: Cell::new(false),
-            active: Rc::default(),
-            last_call: Cell::new(clock::now()),
-            metrics: hosted
-                .map(|instance| metrics.service(Direction::Inbound, &instance.service.to_string().into())),
-            pool: hosted
-                .map(|instance| Rc::new(Pool::new(dial(instance.app), 0, Arc::clone(&upstream_connections)))),
-        };
+        let inbound = InboundState::new(config, &metrics, &upstream_connections);
         Self {
             config: Arc::clone(config),
             policy: Rc::new(config.policy.clone()),
@@ -116,6 +108,7 @@ impl Thread {
             callers: Callers::default(),
             shared,
             idle: Rc::default(),
+            copies: Rc::default(),
             outbound_connections: metrics.connections("outbound"),
             inbound_connections: metrics.connections("inbound"),
             unrouted: metrics.service(Direction::Outbound, &"".into()),
@@ -157,6 +150,20 @@ impl Thread {
         let service = Rc::new(LocalService::new(self, table, port_name, None));
         self.services.borrow_mut().insert(key, Rc::clone(&service));
         Some(service)
+    }
+
+    /// The version of this thread's table, which is the newest.
+    pub(crate) fn table_version(&self) -> u64 {
+        self.renew();
+        self.table.borrow().version
+    }
+
+    /// The name of the port with this number, at whichever endpoint of the service has one.
+    pub(crate) fn port_name(&self, service: &ServiceName, number: u16) -> Option<Box<str>> {
+        let table = self.table.borrow();
+        let endpoints = &table.services.get(service)?.endpoints;
+        let mut ports = endpoints.iter().flat_map(|shared| &shared.endpoint.ports);
+        ports.find(|port| port.port == number).map(|port| port.name.as_str().into())
     }
 
     /// Takes the newest table over, if there is a newer one. What this thread has dialled is carried on:
@@ -211,6 +218,20 @@ impl Thread {
 }
 
 impl InboundState {
+    fn new(config: &SidecarConfig, metrics: &DataMetrics, connections: &Arc<ConnectionMetrics>) -> Self {
+        let hosted = config.instance.as_ref();
+        let dial =
+            |app| Dial { target: Target::Address(app), hop: None, timeout: config.policy.timeouts.connect };
+        Self {
+            is_draining: Cell::new(false),
+            active: Rc::default(),
+            last_call: Cell::new(clock::now()),
+            metrics: hosted
+                .map(|instance| metrics.service(Direction::Inbound, &instance.service.to_string().into())),
+            pool: hosted.map(|instance| Rc::new(Pool::new(dial(instance.app), 0, Arc::clone(connections)))),
+        }
+    }
+
     pub(crate) fn begin(&self) -> ActiveGuard {
         self.last_call.set(clock::now());
         self.active.set(self.active.get() + 1);

@@ -27,10 +27,13 @@ impl Collector for DataMetrics {
         encode_requests(&mut encoder, &services)?;
         encode_latency(&mut encoder, &services)?;
         super::resilience::encode(&mut encoder, &services)?;
-        let counts: [(&str, &str, Count); 4] = [
+        let counts: [(&str, &str, Count); 7] = [
             ("weft_retry_budget_exhausted", "Retries that the budget did not allow", |cell| {
                 &cell.budget_exhausted
             }),
+            ("weft_mirrored_requests", "Copies that mirrors were sent", |cell| &cell.mirrored),
+            ("weft_mirrors_dropped", "Copies that were not sent", |cell| &cell.mirrors_dropped),
+            ("weft_faults_injected", "Requests that a policy made wait or fail", |cell| &cell.faults),
             ("weft_requests_cancelled", "Requests that their caller gave up", |cell| &cell.cancelled),
             ("weft_received_bytes", "Body bytes from callers", |cell| &cell.received),
             ("weft_sent_bytes", "Body bytes to callers", |cell| &cell.sent),

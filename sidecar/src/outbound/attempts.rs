@@ -68,7 +68,7 @@ pub(super) async fn run(call: &mut Call) -> Last {
             Err(code) => return Last::local(code),
         };
         let terms = call.terms();
-        let (endpoint, result) = match call.service.policy.hedge {
+        let (endpoint, result) = match call.policy.hedge {
             Some(policy) if terms.idempotent => {
                 Box::pin(hedge::race(call, policy, endpoint, &mut tried)).await
             }
@@ -205,9 +205,9 @@ impl Call {
         match result {
             Ok(Reply { named: Some(code), .. }) => Outcome::Named(*code),
             Ok(Reply { response, .. }) => {
-                let policy = &self.service.policy;
                 let is_asked = self.decision.grpc
-                    && (!policy.retry.on.grpc_codes.is_empty() || policy.outlier.success_rate.is_some());
+                    && (!self.policy.retry.on.grpc_codes.is_empty()
+                        || self.service.policy.outlier.success_rate.is_some());
                 let code = || response.headers().get(GRPC_STATUS)?.to_str().ok()?.parse().ok();
                 Outcome::Answer { status: response.status(), grpc: if is_asked { code() } else { None } }
             }
@@ -246,7 +246,7 @@ impl Call {
         tried: &Tried,
         endpoint: &Rc<LocalEndpoint>,
     ) -> Option<(Reason, Duration)> {
-        let policy = &self.service.policy.retry;
+        let policy = &self.policy.retry;
         let ended = outcome.ended();
         if !retry::is_wanted(policy, ended) {
             return None;

@@ -1,23 +1,28 @@
 //! One call from its request to its response: target, decision, record and total timeout around the attempts.
 
-use std::{net::IpAddr, pin::pin, rc::Rc, time::Duration};
+use std::{net::IpAddr, pin::pin, rc::Rc, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Request, Response, Version, header, request::Parts};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::time::Instant;
-use weft_model::{error_code::ErrorCode, outlier};
+use weft_model::{error_code::ErrorCode, outlier, policy::Policy};
 
 use super::{
     attempts::{self, Last},
     decide::{Decision, Limit, decide, grpc_timeout},
-    egress, hops,
+    egress,
+    fault::Fault,
+    hops,
+    mirror::Copies,
+    source::Source,
     target::{Route, Target, resolve},
     tunnel,
+    way::{self, Ruled, Way},
 };
 use crate::{
     answer::{Asker, give_up, pass_on, refuse},
-    body::{Meter, RequestBody, ResponseBody},
+    body::{Meter, ResponseBody},
     config::SidecarConfig,
     data::{
         caller::Caller,
@@ -28,7 +33,6 @@ use crate::{
     },
     forwarded, load,
     record::{Line, RecordGuard},
-    replay::Replay,
     upgrade::Asked,
 };
 
@@ -36,7 +40,10 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) thread: Rc<Thread>,
+    /// Who is called: its policy says how it is balanced, ejected and limited, and its budget is spent.
     pub(super) service: Rc<LocalService>,
+    /// Timeouts, retries and hedging: of the service that is addressed, and of its rule.
+    pub(super) policy: Rc<Policy>,
     pub(super) decision: Decision,
     /// What the caller speaks.
     version: Version,
@@ -50,13 +57,16 @@ pub(super) struct Call {
     deadline: Option<Instant>,
     /// The caller's address, for what is told apart by it.
     pub(super) peer: Option<IpAddr>,
+    ruled: Option<Ruled>,
+    /// For mirrors, as long as they are not sent.
+    copies: Copies,
 }
 
-/// Where the body of each attempt comes from.
+/// How a fault ends a call.
 #[derive(Debug)]
-pub(super) enum Source {
-    Empty,
-    Replay(Replay),
+enum Struck {
+    TooLate,
+    Aborted(u16),
 }
 
 /// Carries one request.
@@ -123,22 +133,28 @@ async fn to_service(
     record: RecordGuard,
 ) -> Response<ResponseBody> {
     let version = head.version;
-    let mut decision = decide(&head, &service.policy);
+    let asked = prepare(&thread.config, &mut head);
+    let way = match service.routes.clone() {
+        None => Way::straight(service),
+        // Boxed, so that a call without rules need not be as large as one with them.
+        Some(routes) => match Box::pin(Way::by_rules(&thread, service, &routes, (&mut head, peer))).await {
+            Ok(way) => way,
+            Err(instead) => return instead.answer(forward::is_grpc(&head.headers), record),
+        },
+    };
+    let Way { service, policy, total, fault, ruled, copies } = way;
+    let mut decision = decide(&head, &policy, total);
     match hops::limit(&record, decision.limit) {
         Ok(limit) => decision.limit = limit,
         Err(code) => return refuse(code, decision.grpc, record),
     }
     service.note_request();
-    let asked = prepare(&thread.config, &mut head);
-    let source = if body.is_end_stream() {
-        Source::Empty
-    } else {
-        Source::Replay(Replay::new(body, service.policy.retry.body_max, record.received.clone()))
-    };
+    let source = Source::new(body, policy.retry.body_max, &record.received);
     let deadline = decision.limit.and_then(|limit| Instant::now().checked_add(limit.time));
     let mut call = Call {
         thread,
         service,
+        policy,
         decision,
         version,
         head,
@@ -148,12 +164,43 @@ async fn to_service(
         current: None,
         deadline,
         peer,
+        ruled,
+        copies,
     };
-    let meter = call.record.received.clone();
-    match in_time(attempts::run(&mut call), decision.limit, &meter).await {
+    if fault != Fault::default()
+        && let Some(struck) = Box::pin(suffer(&mut call, fault)).await
+    {
+        return struck.answer(call);
+    }
+    match carry(&mut call).await {
         Some(last) => answer(call, last),
         None => too_late(call),
     }
+}
+
+/// What the attempts came to, or `None` when the limit was over first.
+async fn carry(call: &mut Call) -> Option<Last> {
+    if !call.copies.is_empty() && matches!(call.source, Source::Empty) {
+        call.send_copies();
+    }
+    let (meter, limit) = (call.record.received.clone(), call.decision.limit);
+    in_time(attempts::run(call), limit, &meter).await
+}
+
+/// Lets a call wait as a policy makes it, and says whether that is the end of it. The time it waits is not added
+/// to what it has.
+async fn suffer(call: &mut Call, fault: Fault) -> Option<Struck> {
+    call.record.metrics().faults.fetch_add(1, Relaxed);
+    if let Some(delay) = fault.delay {
+        let left = call.decision.limit.map(|limit| limit.time);
+        tokio::time::sleep(left.map_or(delay, |left| left.min(delay))).await;
+        match &mut call.decision.limit {
+            Some(limit) if limit.time <= delay => return Some(Struck::TooLate),
+            Some(limit) => limit.time -= delay,
+            None => {}
+        }
+    }
+    fault.abort.map(Struck::Aborted)
 }
 
 /// What `work` came to, or `None` when the limit was over first. While the request's body still moves, the
@@ -177,12 +224,15 @@ pub(super) async fn in_time<T>(
     }
 }
 
-fn answer(call: Call, last: Last) -> Response<ResponseBody> {
+fn answer(mut call: Call, last: Last) -> Response<ResponseBody> {
     let grpc = call.decision.grpc;
+    if !call.copies.is_empty() {
+        call.send_copies();
+    }
     let mut record = call.record;
     if let Ok(reply) = &last.result {
         hops::note_retries(&record, reply.response.headers());
-        if let Some(time) = call.service.policy.timeouts.idle {
+        if let Some(time) = call.policy.timeouts.idle {
             let received = record.received.clone();
             record.holds().idle = Some(call.thread.idle.watch(time, received));
         }
@@ -191,7 +241,11 @@ fn answer(call: Call, last: Last) -> Response<ResponseBody> {
         Ok(reply) => {
             let headers = &call.thread.config.headers;
             let asker = Asker { version: call.version, asked: call.asked, headers };
-            pass_on(reply, asker, record)
+            let mut response = pass_on(reply, asker, record);
+            if let Some(ruled) = call.ruled {
+                ruled.edit_response(response.headers_mut());
+            }
+            response
         }
         Err(failure) => {
             record.attempts = record.attempts.max(1);
@@ -264,6 +318,12 @@ impl Call {
         }
     }
 
+    /// Sends the copies; those of a body that was not kept are dropped.
+    fn send_copies(&mut self) {
+        let copies = std::mem::take(&mut self.copies);
+        copies.send(&self.thread, self.record.metrics(), || self.source.copy());
+    }
+
     /// Tells the other side how much time is left, where the caller set a deadline. A bare endpoint hears it in
     /// gRPC's words only: what is dialled plainly is sent nothing of the mesh.
     pub(super) fn stamp(&self, headers: &mut HeaderMap, has_sidecar: bool) {
@@ -306,26 +366,11 @@ impl Call {
     }
 }
 
-impl Source {
-    pub(super) fn can_replay(&self) -> bool {
+impl Struck {
+    fn answer(self, call: Call) -> Response<ResponseBody> {
         match self {
-            Self::Empty => true,
-            Self::Replay(replay) => replay.can_replay(),
-        }
-    }
-
-    /// Whether two attempts can send it at once.
-    pub(super) fn can_share(&self) -> bool {
-        match self {
-            Self::Empty => true,
-            Self::Replay(replay) => replay.share(),
-        }
-    }
-
-    pub(super) fn next_attempt(&self) -> RequestBody {
-        match self {
-            Self::Empty => RequestBody::Empty,
-            Self::Replay(replay) => RequestBody::Replay(replay.next_attempt()),
+            Self::TooLate => too_late(call),
+            Self::Aborted(status) => way::abort(status, call.decision.grpc, call.record),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Method, Version, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, request::Parts};
 use weft_model::policy::Policy;
 
 use crate::{
@@ -35,10 +35,11 @@ pub(crate) struct Limit {
     pub(crate) is_deadline: bool,
 }
 
-/// Puts policy and request together.
-pub(crate) fn decide(head: &Parts, policy: &Policy) -> Decision {
+/// Puts policy and request together; `total` is what a rule says of the time to the response head.
+pub(crate) fn decide(head: &Parts, policy: &Policy, total: Option<Option<Duration>>) -> Decision {
     let grpc = is_grpc(&head.headers);
-    let total = if grpc { None } else { policy.timeouts.total };
+    // The policy's own is no limit for gRPC, whose streams may stay without a head; a rule means what it says.
+    let total = total.unwrap_or(if grpc { None } else { policy.timeouts.total });
     let limit = match (deadline(&head.headers), total) {
         (Some(time), total) if total.is_none_or(|total| time <= total) => {
             Some(Limit { time, is_deadline: true })
@@ -46,7 +47,7 @@ pub(crate) fn decide(head: &Parts, policy: &Policy) -> Decision {
         (_, total) => total.map(|time| Limit { time, is_deadline: false }),
     };
     Decision {
-        wire: if head.version == Version::HTTP_2 { Wire::Http2 } else { Wire::Http1 },
+        wire: Wire::of(head.version),
         grpc,
         limit,
         per_try: policy.timeouts.per_try,
@@ -113,14 +114,15 @@ mod tests {
 
     #[test]
     fn a_key_makes_a_post_idempotent() {
-        let idempotent = |headers: &[_]| decide(&head(Method::POST, headers), &Policy::default()).idempotent;
+        let idempotent =
+            |headers: &[_]| decide(&head(Method::POST, headers), &Policy::default(), None).idempotent;
         assert!(idempotent(&[("idempotency-key", "1")]) && !idempotent(&[]));
     }
 
     #[test]
     fn the_callers_deadline_counts_when_it_is_shorter() {
         let policy = Policy::default();
-        let limit = |headers: &[_]| decide(&head(Method::GET, headers), &policy).limit.unwrap();
+        let limit = |headers: &[_]| decide(&head(Method::GET, headers), &policy, None).limit.unwrap();
         assert_eq!(
             limit(&[("weft-deadline", "250")]),
             Limit { time: Duration::from_millis(250), is_deadline: true }
@@ -129,9 +131,16 @@ mod tests {
             limit(&[("weft-deadline", "999999")]),
             Limit { time: Duration::from_secs(30), is_deadline: false }
         );
-        assert!(
-            decide(&head(Method::POST, &[("content-type", "application/grpc")]), &policy).limit.is_none()
-        );
+    }
+
+    #[test]
+    fn grpc_has_a_total_timeout_only_where_a_rule_says_so() {
+        let (policy, grpc) = (Policy::default(), head(Method::POST, &[("content-type", "application/grpc")]));
+        assert_eq!(decide(&grpc, &policy, None).limit, None);
+        let time = Duration::from_secs(2);
+        let ruled = decide(&grpc, &policy, Some(Some(time))).limit;
+        assert_eq!(ruled, Some(Limit { time, is_deadline: false }));
+        assert_eq!(decide(&head(Method::GET, &[]), &policy, Some(None)).limit, None);
     }
 
     #[test]

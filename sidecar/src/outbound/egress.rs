@@ -29,7 +29,7 @@ pub(super) async fn carry(
     mut record: RecordGuard,
 ) -> Response<ResponseBody> {
     let (config, version) = (&thread.config, head.version);
-    let limit = decide(&head, &config.policy).limit;
+    let limit = decide(&head, &config.policy, None).limit;
     let asked = prepare(config, &mut head);
     head.headers.remove(&WEFT_DEADLINE);
     head.headers.remove(&REQUEST_ID);

@@ -88,7 +88,7 @@ fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
 }
 
 /// Host and port; user information in front is ignored, as it is no part of a Host header.
-fn split_port(authority: &str) -> (&str, Option<u16>) {
+pub(super) fn split_port(authority: &str) -> (&str, Option<u16>) {
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     match host.rsplit_once(':') {
         Some((name, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {

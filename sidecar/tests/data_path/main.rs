@@ -24,4 +24,5 @@ mod load;
 mod mesh;
 mod opaque;
 mod retries;
+mod routes;
 mod tunnel;

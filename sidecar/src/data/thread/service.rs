@@ -17,6 +17,7 @@ use super::Thread;
 use crate::{
     clock, load,
     metrics::{Direction, EndpointMetrics, ServiceMetrics},
+    outbound::route::Routes,
     pool::{Dial, HopBase, Pool, Target},
     table::{ServiceTable, TableEndpoint},
 };
@@ -29,6 +30,8 @@ pub(crate) struct LocalService {
     pub(crate) endpoints: Vec<Rc<LocalEndpoint>>,
     /// The sidecar's own, and what a ServicePolicy says over it.
     pub(crate) policy: Rc<Policy>,
+    /// Rules, limits and faults; most services have none.
+    pub(crate) routes: Option<Rc<Routes>>,
     pub(crate) metrics: Arc<ServiceMetrics>,
 }
 
@@ -57,9 +60,16 @@ impl LocalService {
             Some(before) => Arc::clone(&before.metrics),
             None => thread.metrics.service(Direction::Outbound, &table.name.to_string().into()),
         };
-        let policy = match table.traffic.policy() {
-            Some(patch) => Rc::new(patch.over(&thread.config.policy)),
-            None => Rc::clone(&thread.policy),
+        let unchanged = before.filter(|before| Arc::ptr_eq(&before.table.traffic, &table.traffic));
+        let policy = match (unchanged, table.traffic.policy()) {
+            (Some(before), _) => Rc::clone(&before.policy),
+            (None, Some(patch)) => Rc::new(patch.over(&thread.config.policy)),
+            (None, None) => Rc::clone(&thread.policy),
+        };
+        let routes = match unchanged {
+            // Which ports a route is for may change with the endpoints.
+            Some(before) if !table.traffic.has_ports() => before.routes.clone(),
+            _ => Routes::of(&table, port_name, &thread.config.namespace, &policy).map(Rc::new),
         };
         let known = before.map_or(&[][..], |before| &before.endpoints);
         let endpoints = table
@@ -73,7 +83,7 @@ impl LocalService {
                 })
             })
             .collect();
-        Self { table, port_name: port_name.into(), endpoints, policy, metrics }
+        Self { table, port_name: port_name.into(), endpoints, policy, routes, metrics }
     }
 
     /// The endpoint for the next attempt, and its place.
@@ -109,6 +119,11 @@ impl LocalService {
     fn is_tried(&self, place: usize, tried: &[Rc<Pool>]) -> bool {
         let endpoint = self.endpoints.get(place);
         endpoint.is_some_and(|endpoint| tried.iter().any(|pool| Rc::ptr_eq(pool, &endpoint.pool)))
+    }
+
+    /// The name is in use.
+    pub(crate) fn note_use(&self) {
+        self.table.cell.last_used.store(clock::secs(clock::now()), Relaxed);
     }
 
     /// One request came: the name is in use, and the budget grows.

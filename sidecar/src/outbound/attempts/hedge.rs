@@ -71,8 +71,7 @@ pub(super) async fn race(
 /// Whether it ends the race while others are under way.
 fn is_answer(call: &Call, result: &Result<Reply, Failure>) -> bool {
     let ended = call.outcome(result).ended();
-    matches!(ended, Ended::Answered { .. } | Ended::Final)
-        && !retry::is_wanted(&call.service.policy.retry, ended)
+    matches!(ended, Ended::Answered { .. } | Ended::Final) && !retry::is_wanted(&call.policy.retry, ended)
 }
 
 /// Another endpoint, where there is one that was not tried, and the budget pays.
