@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 
+mod resources;
+
+pub use resources::{ApplyOptions, DeleteOptions, DiffOptions, GetOptions, ResourceFormat};
+
 use crate::{
     demo,
     output::{Colour, Format},
@@ -68,6 +72,28 @@ pub enum Command {
     #[command(after_help = "Examples:\n  weft endpoints orders\n  weft endpoints orders -o wide\n\n\
                             Exit code: 0 = there are some, 1 = there is no such service, 2 = no control plane answers.")]
     Endpoints(EndpointsOptions),
+    /// Write resources from files: routes, policies, rate limits
+    #[command(after_help = "Examples:\n  weft apply -f orders.yaml\n  weft apply -f policies/ --wait\n  \
+                            generate | weft apply -f - --dry-run\n\n\
+                            All files are checked first: if one resource is not valid, none is written.\n\
+                            Exit code: 0 = all were applied, 1 = one is not valid, was refused or (with --wait) \
+                            not applied in time, 2 = no control plane answers.")]
+    Apply(ApplyOptions),
+    /// Show resources, and by how many sidecars each was applied
+    #[command(after_help = "Examples:\n  weft get httproutes\n  weft get hr orders -o yaml\n  \
+                            weft get servicepolicies -A -o wide\n\n\
+                            Kinds: httproute (hr), grpcroute (gr), servicepolicy (sp), ratelimitpolicy (rlp).\n\
+                            Exit code: 0 = found, 1 = there is no such resource, 2 = no control plane answers.")]
+    Get(GetOptions),
+    /// Delete resources
+    #[command(after_help = "Examples:\n  weft delete httproute orders\n  weft delete hr/orders -n shop\n  \
+                            weft delete -f policies/\n\n\
+                            Exit code: 0 = deleted, 1 = one was not there, 2 = no control plane answers.")]
+    Delete(DeleteOptions),
+    /// Show what `weft apply` would change
+    #[command(after_help = "Examples:\n  weft diff -f policies/ || weft apply -f policies/\n\n\
+                            Exit code: 0 = nothing, 1 = something, or one is not valid, 2 = no control plane answers.")]
+    Diff(DiffOptions),
     /// Read and write the key-value store
     #[command(
         subcommand,

@@ -89,7 +89,7 @@ pub enum ClientError {
 /// An answer, whole.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// 2xx or 404.
+    /// 2xx or 404, or (of [`Client::ask`]) any.
     pub status: StatusCode,
     /// `X-Consul-Index`: what a blocking query continues from.
     pub index: Option<u64>,
@@ -167,6 +167,27 @@ impl Client {
         body: Bytes,
         limit: Duration,
     ) -> Result<Answer, ClientError> {
+        let answer = self.ask(method, path, body, limit).await?;
+        if answer.status.is_success() || answer.status == StatusCode::NOT_FOUND {
+            return Ok(answer);
+        }
+        let text = String::from_utf8_lossy(&answer.body);
+        let reason = text.trim().chars().take(QUOTE_CHARS_MAX).collect();
+        let (address, status) = (self.address.clone(), answer.status);
+        Err(ClientError::Refused { address, status, what: answer.what, reason })
+    }
+
+    /// As [`Client::send`]; a refusal is an answer too.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        limit: Duration,
+    ) -> Result<Answer, ClientError> {
         let what = format!("{method} {path}");
         let request = Request::builder()
             .method(method)
@@ -187,16 +208,6 @@ impl Client {
             .await
             .map_err(|error| self.shape(&what, error.to_string()))?
             .to_bytes();
-        if !head.status.is_success() && head.status != StatusCode::NOT_FOUND {
-            let text = String::from_utf8_lossy(&body);
-            let reason = text.trim().chars().take(QUOTE_CHARS_MAX).collect();
-            return Err(ClientError::Refused {
-                address: self.address.clone(),
-                status: head.status,
-                what,
-                reason,
-            });
-        }
         let index = head.headers.get("x-consul-index").and_then(|value| value.to_str().ok()?.parse().ok());
         Ok(Answer { status: head.status, index, body, what })
     }

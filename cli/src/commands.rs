@@ -13,6 +13,7 @@ use crate::{
 
 mod check;
 mod kv;
+mod resources;
 mod store;
 mod views;
 
@@ -54,6 +55,10 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             let client = connect(&options.connection)?;
             views::endpoints(&client, &options.service, options.output.format).await?
         }
+        Command::Apply(options) => resources::apply(&options).await?,
+        Command::Get(options) => resources::get(&options).await?,
+        Command::Delete(options) => resources::delete(&options).await?,
+        Command::Diff(options) => resources::diff(&options).await?,
         Command::Kv(command) => kv::run(command).await?,
         Command::Store(command) => store::run(command).await?,
     };

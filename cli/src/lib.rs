@@ -13,6 +13,8 @@ pub mod client;
 pub mod commands;
 pub mod demo;
 pub mod environment;
+pub mod manifest;
 pub mod mesh;
+pub mod objects;
 pub mod output;
 pub mod up;

@@ -1,4 +1,5 @@
-//! Reads a mesh's file and says all that is wrong with it, each with its line. What the file may say is
+//! Reads a mesh's file, with the files of resources that it names, and says all that is wrong with them, each
+//! with its line. What the file may say is
 //! `weft_model::mesh_file`'s; how a file is read is `weft_runtime::config`'s.
 
 use std::{
@@ -8,6 +9,8 @@ use std::{
 
 use weft_model::mesh_file::{FieldError, MeshFile, RawMeshFile};
 use weft_runtime::config::{self, ConfigError};
+
+use crate::manifest::{self, Manifest};
 
 /// Why there is no mesh.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +45,8 @@ pub struct Fault {
 pub struct Loaded {
     /// Valid.
     pub mesh: MeshFile,
+    /// Of the files under `resources`, valid.
+    pub resources: Vec<Manifest>,
     /// Allowed, and more often a slip.
     pub warnings: Faults,
 }
@@ -64,8 +69,12 @@ pub fn load(path: &Path) -> Result<Loaded, LoadError> {
         Faults(errors.into_iter().map(fault).collect())
     };
     let mesh = MeshFile::try_from(raw).map_err(|error| place(error.errors))?;
-    let warnings = place(mesh.warnings());
-    Ok(Loaded { mesh, warnings })
+    let mut warnings = place(mesh.warnings());
+    let beside = path.parent().unwrap_or(Path::new(""));
+    let files: Vec<PathBuf> = mesh.resources().iter().map(|file| beside.join(file)).collect();
+    let manifests = manifest::read(&files)?;
+    warnings.0.extend(manifests.warnings.0);
+    Ok(Loaded { mesh, resources: manifests.all, warnings })
 }
 
 impl std::error::Error for Faults {}

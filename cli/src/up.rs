@@ -94,7 +94,7 @@ pub async fn run(options: &Options, colour: bool) -> anyhow::Result<ExitCode> {
         console.say(format!("warning: {warning}")).await;
     }
     let places = Places { programs, file_dir, state: &state, search_path };
-    let session = Session::new(options, &loaded.mesh, &places, console);
+    let session = Session::new(options, &loaded, &places, console);
     let result = match session {
         Ok(session) => session.run().await,
         Err(error) => Err(error),

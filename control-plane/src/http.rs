@@ -1,4 +1,4 @@
-//! The HTTP API on 8500: Consul's shapes, and the read-only views of `/v1/weft`. It reads catalogs and the
+//! The HTTP API on 8500: Consul's shapes, resources in Kubernetes', and the read-only views of `/v1/weft`. It reads catalogs and the
 //! store, gives commands to the registry, and decides nothing about health. It knows no gRPC.
 //!
 //! ```text
@@ -24,6 +24,7 @@ mod guard;
 mod health;
 mod kv;
 mod reply;
+mod resources;
 mod routes;
 mod status;
 mod weft;
@@ -40,12 +41,14 @@ use self::{
     metrics::{Held, Metrics},
     sidecars::SidecarSource,
 };
-use crate::{registry::Registry, store::Store};
+use crate::{registry::Registry, resources::Resources, store::Store};
 
 /// What the handlers work on.
 pub struct Api {
     /// Who is there.
     pub registry: Registry,
+    /// What users say about the calls of services.
+    pub resources: Resources,
     /// Holds the key-value pairs.
     pub store: Arc<dyn Store>,
     /// Who is attached.

@@ -33,6 +33,7 @@ use crate::{
     http::{self, Api, limits::STOP_TIME_MAX, metrics::Metrics},
     metrics,
     registry::{Registry, RegistryOptions},
+    resources::Resources,
     store::{KEY_PREFIX, Operation, Store, Txn, sled::SledStore},
 };
 
@@ -140,10 +141,10 @@ async fn serve(
     started: Instant,
 ) -> anyhow::Result<Serving> {
     let drain = Drain::new();
-    let (_sayings, nothing) = tokio::sync::watch::channel(Arc::default());
+    let (resources, _follower) = Resources::start(Arc::clone(store), stopping.clone()).await?;
     let discovery = Discovery {
         registry: registry.clone(),
-        sayings: nothing,
+        sayings: resources.sayings(),
         store_id: store.id().into(),
         started,
         drain: drain.watch(),
@@ -154,8 +155,12 @@ async fn serve(
         TcpListenerStream::new(listeners.grpc),
         stopping.clone().cancelled_owned(),
     );
-    let stands_on = (registry, Arc::clone(store), sidecars);
-    let api = api(config, stands_on, listeners.ports.http, stopping.clone());
+    let api = api(
+        config,
+        (registry, resources, Arc::clone(store), sidecars),
+        listeners.ports.http,
+        stopping.clone(),
+    );
     let metrics = api.metrics.clone();
     let router = http::router(Arc::new(api));
     let http = http::serve::serve(listeners.http, router, config.http_connections, metrics, stopping.clone());
@@ -164,7 +169,7 @@ async fn serve(
 
 fn api(
     config: &Config,
-    (registry, store, sidecars): (Registry, Arc<dyn Store>, Sidecars),
+    (registry, resources, store, sidecars): (Registry, Resources, Arc<dyn Store>, Sidecars),
     address: SocketAddr,
     stopping: CancellationToken,
 ) -> Api {
@@ -175,6 +180,7 @@ fn api(
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     Api {
         registry,
+        resources,
         store,
         sidecars: Arc::new(sidecars),
         metrics,

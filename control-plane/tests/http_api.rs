@@ -15,6 +15,8 @@ mod kv;
 mod limits;
 #[path = "http_api/openapi.rs"]
 mod openapi;
+#[path = "http_api/resources.rs"]
+mod resources;
 #[path = "http_api/support.rs"]
 mod support;
 #[path = "http_api/views.rs"]

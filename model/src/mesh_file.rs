@@ -64,6 +64,7 @@ struct RawService {
 pub struct MeshFile {
     name: Label,
     services: Vec<ServiceSpec>,
+    resources: Vec<String>,
 }
 
 /// One service of it.
@@ -126,6 +127,11 @@ impl MeshFile {
     /// By name, so in order; at least one.
     pub fn services(&self) -> &[ServiceSpec] {
         &self.services
+    }
+
+    /// Files (or directories of files) of resources, relative to this file.
+    pub fn resources(&self) -> &[String] {
+        &self.resources
     }
 
     /// What is allowed but is more often a slip: for a person to look at.
@@ -251,11 +257,13 @@ impl TryFrom<RawMeshFile> for MeshFile {
             .into_iter()
             .filter_map(|(name, service)| service.validate(&name, &mut fixed_ports, &mut faults))
             .collect();
-        if !raw.resources.is_empty() {
-            faults.add("resources", "are not supported by this version: remove the list");
+        for (index, path) in raw.resources.iter().enumerate() {
+            if path.trim().is_empty() {
+                faults.add(&format!("resources[{index}]"), "is empty: give the path of a file of resources");
+            }
         }
         match name {
-            Some(name) if faults.errors.is_empty() => Ok(Self { name, services }),
+            Some(name) if faults.errors.is_empty() => Ok(Self { name, services, resources: raw.resources }),
             _ => Err(MeshFileError { errors: faults.errors }),
         }
     }

@@ -24,10 +24,14 @@ pub(super) fn run(options: &CheckOptions) -> anyhow::Result<Answer> {
                 output::note(format!("warning: {warning}"));
             }
             output::line(format!(
-                "{} is valid: mesh {}, {} services, {replicas} replicas",
+                "{} is valid: mesh {}, {} services, {replicas} replicas{}",
                 options.file.display(),
                 loaded.mesh.name(),
-                services.len()
+                services.len(),
+                match loaded.resources.len() {
+                    0 => String::new(),
+                    resources => format!(", {resources} resources"),
+                }
             ))?;
             Ok(Answer::Yes)
         }

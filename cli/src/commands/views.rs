@@ -1,11 +1,13 @@
 //! `weft status`, `services` and `endpoints`: what the control plane knows, for people and programs.
 
-use serde_json::json;
+use serde_json::{Value, json};
+use weft_model::resource::Kind;
 
 use super::Answer;
 use crate::{
     api::{self, Endpoint, Service},
     client::Client,
+    objects::{self, ObjectError},
     output::{self, Format},
 };
 
@@ -81,6 +83,9 @@ async fn status_of_all(client: &Client, format: Format) -> anyhow::Result<Answer
         output::line("")?;
         table(&services)?;
     }
+    for (name, trouble) in troubles(client).await? {
+        output::line(format!("\n{name}: {trouble}"))?;
+    }
     if format == Format::Wide {
         for service in &services {
             output::line("")?;
@@ -89,6 +94,25 @@ async fn status_of_all(client: &Client, format: Format) -> anyhow::Result<Answer
         }
     }
     Ok(passes.into())
+}
+
+/// Resources that somebody should look at. A control plane of the version before has none.
+async fn troubles(client: &Client) -> anyhow::Result<Vec<(String, String)>> {
+    let mut all = Vec::new();
+    for kind in Kind::ALL {
+        let items = match objects::list(client, kind, None).await {
+            Err(ObjectError::NoResources { .. }) => return Ok(all),
+            items => items?,
+        };
+        for item in items {
+            let text = |place: &str| item.pointer(place).and_then(Value::as_str).unwrap_or_default();
+            let name = text("/metadata/name");
+            let name =
+                format!("{}/{name} in {}", kind.as_str().to_ascii_lowercase(), text("/metadata/namespace"));
+            all.extend(super::resources::troubles(&item).into_iter().map(|trouble| (name.clone(), trouble)));
+        }
+    }
+    Ok(all)
 }
 
 async fn status_of(client: &Client, service: &str, format: Format) -> anyhow::Result<Answer> {

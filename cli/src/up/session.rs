@@ -37,6 +37,9 @@ use super::{
 use crate::{
     api,
     client::{Address, Client},
+    manifest::Manifest,
+    mesh::Loaded,
+    objects::{self, Name},
 };
 
 /// Events on their way to the session; a supervisor with one more waits.
@@ -50,6 +53,7 @@ const READY_HINT_AFTER: Duration = Duration::from_secs(20);
 pub(super) struct Session<'a> {
     options: &'a Options,
     mesh: &'a MeshFile,
+    resources: &'a [Manifest],
     places: &'a Places<'a>,
     console: Console,
     signals: Signals,
@@ -74,14 +78,15 @@ impl<'a> Session<'a> {
     /// From here on signals no longer end us by themselves.
     pub(super) fn new(
         options: &'a Options,
-        mesh: &'a MeshFile,
+        loaded: &'a Loaded,
         places: &'a Places<'a>,
         console: Console,
     ) -> anyhow::Result<Self> {
         let (events_in, events) = mpsc::channel(QUEUE_EVENTS);
         Ok(Self {
             options,
-            mesh,
+            mesh: &loaded.mesh,
+            resources: &loaded.resources,
             places,
             console,
             signals: Signals::new().context("the system refuses signal handlers")?,
@@ -118,6 +123,7 @@ impl<'a> Session<'a> {
         let http = ports.http.context("the control plane reports no HTTP port")?;
         let url = format!("http://{http}");
         self.places.state.point(&url)?;
+        self.apply_resources(http).await?;
         let replicas = self.places.replicas(self.mesh, grpc);
         let mut status = Status::new(self.mesh.name().as_str(), &replicas);
         status.apply(&up);
@@ -128,6 +134,18 @@ impl<'a> Session<'a> {
         let end = self.watch(http, &mut status).await;
         self.places.state.unpoint(&url);
         end
+    }
+
+    /// Before the first sidecar: no call is made that they do not hold for.
+    async fn apply_resources(&self, http: SocketAddr) -> anyhow::Result<()> {
+        let client = Client::new(Address::find(Some(&http.to_string()), None));
+        for manifest in self.resources {
+            let name = Name::of(&manifest.resource);
+            let done = objects::apply(&client, &name, &manifest.value, false);
+            let done = done.await.with_context(|| manifest.file.display().to_string())?;
+            self.console.say(format!("{} {}", name.short(), done.what)).await;
+        }
+        Ok(())
     }
 
     /// `None` = we were told to stop first.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
-use weft_model::discovery::{Digest, Kind, Server, SubscriptionView};
+use weft_model::discovery::{Digest, Kind, Server, Standing, SubscriptionView, Version};
 use weft_proto::weft::v1 as proto;
 
 use super::stats::DiscoveryStats;
@@ -148,6 +148,19 @@ impl Sidecars {
 impl SidecarSource for Sidecars {
     fn count(&self) -> usize {
         self.entries.lock().values().filter(|entry| entry.attached.is_some()).count()
+    }
+
+    fn standings(&self, name: &str, version: Version) -> Vec<(String, Standing)> {
+        let streams: Vec<_> = {
+            let entries = self.entries.lock();
+            let streams = entries.iter().filter_map(|(id, entry)| Some((id.clone(), entry.stream.clone()?)));
+            streams.collect()
+        };
+        let standing = |(id, stream): (String, Arc<Mutex<Server>>)| {
+            let standing = stream.lock().standing(Kind::Traffic, name, version)?;
+            Some((id, standing))
+        };
+        streams.into_iter().filter_map(standing).collect()
     }
 
     fn sidecars(&self) -> Vec<Sidecar> {

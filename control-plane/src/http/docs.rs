@@ -29,6 +29,7 @@ pub(crate) struct Route {
 #[derive(Debug, Clone, Copy)]
 enum Method {
     Get,
+    Post,
     Put,
     Delete,
 }
@@ -48,6 +49,11 @@ impl Route {
         Self::new(Method::Get, path, summary)
     }
 
+    /// Something new.
+    pub(crate) fn post(path: &'static str, summary: &str) -> Self {
+        Self::new(Method::Post, path, summary)
+    }
+
     /// A write.
     pub(crate) fn put(path: &'static str, summary: &str) -> Self {
         Self::new(Method::Put, path, summary)
@@ -59,7 +65,10 @@ impl Route {
     }
 
     fn new(method: Method, path: &'static str, summary: &str) -> Self {
-        let tag = path.split('/').nth(2).unwrap_or("metrics");
+        let tag = match path.split('/').nth(1) {
+            Some("api" | "apis") => "resources",
+            _ => path.split('/').nth(2).unwrap_or("metrics"),
+        };
         let mut operation = OperationBuilder::new().summary(Some(summary)).tag(tag);
         for name in path_parameters(path) {
             operation = operation.parameter(parameter(name, "", ParameterIn::Path));
@@ -99,6 +108,11 @@ impl Route {
         let response = ResponseBuilder::new().description("done").content("application/json", content);
         self.operation = self.operation.response("200", response.build());
         self
+    }
+
+    /// Answers 201 too, when something was made.
+    pub(crate) fn created(self) -> Self {
+        self.status("201", "made")
     }
 
     /// Answers 200 with text.
@@ -154,7 +168,7 @@ impl Routes {
     pub(crate) fn into_parts(self) -> (Router<Arc<Api>>, OpenApi) {
         let info = InfoBuilder::new()
             .title("Weft control plane")
-            .description(Some("Consul's HTTP API, and read-only views of Weft's own under /v1/weft."))
+            .description(Some("Consul's HTTP API, resources on Kubernetes' paths under /apis, and read-only views of Weft's own under /v1/weft."))
             .version(env!("CARGO_PKG_VERSION"))
             .build();
         let components: Components = self.components.build();
@@ -168,6 +182,7 @@ impl Method {
     const fn parts(self) -> (MethodFilter, HttpMethod) {
         match self {
             Self::Get => (MethodFilter::GET, HttpMethod::Get),
+            Self::Post => (MethodFilter::POST, HttpMethod::Post),
             Self::Put => (MethodFilter::PUT, HttpMethod::Put),
             Self::Delete => (MethodFilter::DELETE, HttpMethod::Delete),
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     agent, catalog,
     docs::{Param, Route, Routes},
-    health, kv,
+    health, kv, resources,
     sidecars::Sidecar,
     status, weft,
     wire::view::{
@@ -19,6 +19,8 @@ const NS: Param = ("ns", "namespace, `default` by default");
 const TAG: Param = ("tag", "only instances with this tag; repeatable, all must be there");
 const NODE_META: Param = ("node-meta", "only on nodes with this `key:value`; repeatable");
 const CAS: Param = ("cas", "only if this is the ModifyIndex; 0 = only if absent");
+const DRY_RUN: Param = ("dryRun", "All: check it and say what would be, without writing");
+const NO_KIND: &str = "no such kind; the message names those there are";
 const UNKNOWN_SERVICE: &str = "no service by that id on the node";
 const UNKNOWN_CHECK: &str = "no check by that id on the node";
 
@@ -30,6 +32,8 @@ pub(super) fn all() -> Routes {
     let routes = catalog_routes(routes);
     let routes = health_routes(routes);
     let routes = kv_routes(routes);
+    let routes = resource_groups(routes);
+    let routes = resource_routes(routes);
     weft_routes(routes)
 }
 
@@ -266,6 +270,64 @@ fn kv_routes(routes: Routes) -> Routes {
                 kv::delete,
             )
     })
+}
+
+fn resource_groups(routes: Routes) -> Routes {
+    type Any = BTreeMap<String, String>;
+    routes
+        .add(Route::get("/api", "Versions of the core group").json::<Any>(), resources::core_versions)
+        .add(Route::get("/api/v1", "The core group has no kinds here").json::<Any>(), resources::core)
+        .add(Route::get("/apis", "The groups of resources").json::<Any>(), resources::groups)
+        .add(
+            Route::get("/apis/{group}", "The versions of a group").json::<Any>().status("404", NO_KIND),
+            resources::group,
+        )
+        .add(
+            Route::get("/apis/{group}/{version}", "The kinds of a group")
+                .json::<Any>()
+                .status("404", NO_KIND),
+            resources::discovery,
+        )
+}
+
+fn resource_routes(routes: Routes) -> Routes {
+    const EVERYWHERE: &str = "/apis/{group}/{version}/{plural}";
+    const ALL: &str = "/apis/{group}/{version}/namespaces/{namespace}/{plural}";
+    const ONE: &str = "/apis/{group}/{version}/namespaces/{namespace}/{plural}/{name}";
+    let list = |path, summary| {
+        Route::get(path, summary).json::<Vec<resources::ResourceView>>().status("404", NO_KIND)
+    };
+    let write = |route: Route| {
+        route
+            .query(&[DRY_RUN])
+            .body(JSON, "the resource; YAML is taken too")
+            .json::<resources::ResourceView>()
+            .status("409", "it is there already, or has changed since it was read")
+            .status("413", "it is too large")
+            .status("422", "it is not valid: a cause for each field that is wrong")
+    };
+    routes
+        .add(list(EVERYWHERE, "Resources of all namespaces"), resources::list)
+        .add(list(ALL, "Resources of a namespace"), resources::list)
+        .add(write(Route::post(ALL, "Make a resource")).created(), resources::create)
+        .add(
+            Route::get(ONE, "A resource with its status")
+                .json::<resources::ResourceView>()
+                .status("404", "no such resource"),
+            resources::read,
+        )
+        .add(
+            write(Route::put(ONE, "Replace a resource; with resourceVersion only if it is that one"))
+                .status("404", "no such resource"),
+            resources::replace,
+        )
+        .add(
+            Route::delete(ONE, "Delete a resource")
+                .query(&[DRY_RUN])
+                .json::<BTreeMap<String, String>>()
+                .status("404", "no such resource"),
+            resources::delete,
+        )
 }
 
 fn weft_routes(routes: Routes) -> Routes {

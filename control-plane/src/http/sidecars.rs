@@ -3,11 +3,16 @@
 
 use serde::Serialize;
 use utoipa::ToSchema;
+use weft_model::discovery::{Standing, Version};
 
 /// Gives a snapshot of the attached sidecars.
 pub trait SidecarSource: Send + Sync + 'static {
     /// In order of node and id.
     fn sidecars(&self) -> Vec<Sidecar>;
+
+    /// How each sidecar that subscribes to it stands to a version of a resource about a service's calls; by
+    /// `node/id`.
+    fn standings(&self, name: &str, version: Version) -> Vec<(String, Standing)>;
 
     /// How many there are.
     fn count(&self) -> usize {

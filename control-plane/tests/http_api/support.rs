@@ -13,6 +13,7 @@ use weft_control_plane::{
     discovery::Sidecars,
     http::{self as api, Api, metrics::Metrics},
     registry::{Registry, RegistryOptions},
+    resources::Resources,
     store::{Operation, Store, Txn, memory::MemoryStore},
 };
 
@@ -44,6 +45,8 @@ impl Server {
         let options = RegistryOptions::default();
         let stop_registry = options.stop.clone().drop_guard();
         let (registry, _task) = Registry::start(Arc::clone(&store) as _, options).await.unwrap();
+        let (resources, _task) =
+            Resources::start(Arc::clone(&store) as _, CancellationToken::new()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stopping = CancellationToken::new();
@@ -51,6 +54,7 @@ impl Server {
         let metrics = Metrics::register(&mut exposition);
         let api = Api {
             registry,
+            resources,
             store,
             sidecars: Arc::new(Sidecars::default()),
             metrics: metrics.clone(),

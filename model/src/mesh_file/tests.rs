@@ -51,7 +51,7 @@ services:
     env: {"A=B": x}
     restart: sometimes
   two: {command: [x], replicas: 2, upstreams: {one: 9001}}
-resources: [routes.yaml]
+resources: [" "]
 "#,
     )
     .unwrap_err();
@@ -68,7 +68,7 @@ resources: [routes.yaml]
             "services.one.env",
             "services.one.restart",
             "services.two.upstreams.one",
-            "resources",
+            "resources[0]",
         ]
     );
 }
