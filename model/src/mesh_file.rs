@@ -233,12 +233,10 @@ impl FromStr for Restart {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Always, Self::OnFailure, Self::Never]
-            .into_iter()
-            .find(|restart| restart.as_str() == text)
-            .ok_or_else(|| {
-                format!("`{}` is not a restart policy: give always, on-failure or never", clip(text))
-            })
+        let known = [Self::Always, Self::OnFailure, Self::Never];
+        known.into_iter().find(|restart| restart.as_str() == text).ok_or_else(|| {
+            format!("`{}` is not a restart policy: give always, on-failure or never", clip(text))
+        })
     }
 }
 
@@ -257,10 +255,8 @@ impl TryFrom<RawMeshFile> for MeshFile {
             .into_iter()
             .filter_map(|(name, service)| service.validate(&name, &mut fixed_ports, &mut faults))
             .collect();
-        for (index, path) in raw.resources.iter().enumerate() {
-            if path.trim().is_empty() {
-                faults.add(&format!("resources[{index}]"), "is empty: give the path of a file of resources");
-            }
+        if raw.resources.iter().any(|path| path.trim().is_empty()) {
+            faults.add("resources", "has an empty path: give those of files of resources");
         }
         match name {
             Some(name) if faults.errors.is_empty() => Ok(Self { name, services, resources: raw.resources }),

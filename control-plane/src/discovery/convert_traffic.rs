@@ -3,6 +3,8 @@
 
 mod policy;
 mod route;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -65,37 +67,4 @@ fn timeout(timeout: Option<Option<Duration>>) -> Option<proto::Timeout> {
 fn millis(time: Duration) -> u64 {
     let whole = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     if time.is_zero() { 0 } else { whole.max(1) }
-}
-
-#[cfg(test)]
-mod tests {
-    use weft_model::traffic::Route;
-
-    use super::*;
-
-    fn item(generation: u64) -> Item {
-        let origin = Origin {
-            created_ms: 7,
-            namespace: "default".into(),
-            name: "my.route".into(),
-            kind: "HTTPRoute".into(),
-            generation,
-        };
-        Item { origin, spec: Spec::Route(Route::default()) }
-    }
-
-    #[test]
-    fn a_resource_is_named_by_target_and_origin_and_its_version_by_what_it_says() {
-        let target = ServiceName::new("orders", "shop").unwrap();
-        let made = resource(&target, &item(1));
-        assert_eq!(&*made.name, "orders.shop/httproute.default.my.route");
-        assert_eq!(made, resource(&target, &item(1)));
-        assert_ne!(made.version, resource(&target, &item(2)).version);
-    }
-
-    #[test]
-    fn times_are_never_rounded_down_to_none() {
-        let micro = Duration::from_micros(1);
-        assert_eq!((millis(micro), millis(Duration::ZERO), millis(Duration::from_secs(2))), (1, 0, 2_000));
-    }
 }

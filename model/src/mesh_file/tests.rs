@@ -68,7 +68,7 @@ resources: [" "]
             "services.one.env",
             "services.one.restart",
             "services.two.upstreams.one",
-            "resources[0]",
+            "resources",
         ]
     );
 }

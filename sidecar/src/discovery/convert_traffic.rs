@@ -4,6 +4,8 @@
 
 mod policy;
 mod route;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

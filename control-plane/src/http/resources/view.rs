@@ -10,6 +10,7 @@ use weft_model::{
     discovery::Standing,
     name::ServiceName,
     resource::{Resource, status},
+    traffic::PortRef,
 };
 
 use crate::{
@@ -108,6 +109,15 @@ impl<'a> World<'a> {
 impl status::World for World<'_> {
     fn exists(&self, service: &ServiceName) -> bool {
         self.catalog.services.contains_key(service)
+    }
+
+    fn has_port(&self, service: &ServiceName, port: &PortRef) -> bool {
+        let ports = self.catalog.services.get(service).into_iter();
+        let mut ports = ports.flat_map(|view| &view.instances).flat_map(|instance| &instance.ports);
+        ports.any(|known| match port {
+            PortRef::Number(number) => known.port == *number,
+            PortRef::Name(name) => *known.name == **name,
+        })
     }
 
     fn others(&self, service: &ServiceName) -> Vec<&Resource> {
