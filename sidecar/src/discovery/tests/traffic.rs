@@ -1,9 +1,7 @@
 //! What resources say about services: how it reaches the table, what is refused alone, and what a control plane
 //! of the version before does not say.
 
-use super::*;
-use fake::route;
-use proto::path_match::Path as PathSort;
+use super::{fake::route, proto::path_match::Path as PathSort, *};
 
 impl Bench {
     /// The resources that the table has of a service.
