@@ -7,6 +7,7 @@ use super::{Setup, Site};
 use crate::{case::route_prefix, load::Work};
 
 const CONFIG: &str = "haproxy.cfg";
+const MAP: &str = "routes.map";
 
 pub(super) fn setup(site: &Site<'_>, has_log: bool) -> Setup {
     let is_tcp = site.case.work == Work::Tcp;
@@ -42,13 +43,18 @@ backend back
         // Nothing fails when text is appended to a string.
         let _never = writeln!(text, "    server s{at} {address}:{}{proto}", site.backend_port);
     }
+    let map = (0..site.case.routes).map(|number| format!("{}/ back\n", route_prefix(number))).collect();
     Setup {
         arguments: vec!["-db".to_owned(), "-f".to_owned(), site.file(CONFIG)],
-        files: vec![(CONFIG, text)],
+        files: vec![(CONFIG, text), (MAP, map)],
     }
 }
 
+/// By a map, which HAProxy keeps as a tree: a rule a route would be asked one after the other.
 fn routes(site: &Site<'_>) -> String {
-    let rule = |number| format!("    use_backend back if {{ path_beg {}/ }}\n", route_prefix(number));
-    if site.case.routes > 1 { (0..site.case.routes).map(rule).collect() } else { String::new() }
+    if site.case.routes > 1 {
+        format!("    use_backend %[path,map_beg({})]\n", site.file(MAP))
+    } else {
+        String::new()
+    }
 }
