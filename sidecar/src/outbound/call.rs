@@ -134,15 +134,11 @@ async fn to_service(
 ) -> Response<ResponseBody> {
     let version = head.version;
     let asked = prepare(&thread.config, &mut head);
-    let way = match service.routes.clone() {
-        None => Way::straight(service),
-        // Boxed, so that a call without rules need not be as large as one with them.
-        Some(routes) => match Box::pin(Way::by_rules(&thread, service, &routes, (&mut head, peer))).await {
+    let Way { service, policy, total, fault, ruled, copies } =
+        match Way::find(&thread, service, (&mut head, peer)).await {
             Ok(way) => way,
             Err(instead) => return instead.answer(forward::is_grpc(&head.headers), record),
-        },
-    };
-    let Way { service, policy, total, fault, ruled, copies } = way;
+        };
     let mut decision = decide(&head, &policy, total);
     match hops::limit(&record, decision.limit) {
         Ok(limit) => decision.limit = limit,

@@ -65,15 +65,26 @@ pub(super) enum Instead {
 }
 
 impl Way {
+    /// The way past what is said about `front`, which may edit the head.
+    pub(super) async fn find(
+        thread: &Thread,
+        front: Rc<LocalService>,
+        (head, peer): (&mut Parts, Option<IpAddr>),
+    ) -> Result<Self, Instead> {
+        let Some(routes) = front.routes.clone() else { return Ok(Self::straight(front)) };
+        // Boxed, so that a call without rules need not be as large as one with them.
+        Box::pin(Self::by_rules(thread, front, &routes, (head, peer))).await
+    }
+
     /// Of a service that nothing is said about.
-    pub(super) fn straight(service: Rc<LocalService>) -> Self {
+    fn straight(service: Rc<LocalService>) -> Self {
         let policy = Rc::clone(&service.policy);
         let (fault, copies) = (Fault::default(), Copies::default());
         Self { service, policy, total: None, fault, ruled: None, copies }
     }
 
     /// By the rules of `front`, which edit the head.
-    pub(super) async fn by_rules(
+    async fn by_rules(
         thread: &Thread,
         front: Rc<LocalService>,
         routes: &Rc<Routes>,
