@@ -14,7 +14,7 @@ TEST_ENV        := RUST_LIB_BACKTRACE=0 WEFT_BIN_DIR=$(TARGET_DIR)/debug WEFT_SK
 export BENCH_ROUNDS  ?= 9
 export BENCH_SECONDS ?= 2
 
-.PHONY: bench bench-micro help demo test soak fmt fmt-check lint deny ratchet ratchet-instructions static tools interop binaries
+.PHONY: bench bench-micro help demo test soak fmt fmt-check lint deny ratchet ratchet-instructions static tools interop binaries hostile
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ bench: ## the sidecar beside nginx, HAProxy, Envoy and a bare hyper proxy, 15 mi
 
 bench-micro: ## the pure parts of the path alone: the match of a route, budget, average, rate limit
 	cargo bench -p weft-benches
+
+hostile: tools interop binaries ## malformed and hostile inputs at the sidecar and its peers; writes docs/hostile-inputs.md
+	$(TEST_ENV) WEFT_HOSTILE_TABLE=1 cargo nextest run --workspace -E 'binary(/^hostile_/)'
 
 fmt: ## format the code
 	cargo fmt --all

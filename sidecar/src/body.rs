@@ -18,6 +18,7 @@ use crate::{
     pool::Carrier,
     record::RecordGuard,
     replay::{KeptBody, ReplayBody},
+    strict,
 };
 
 /// Why a body ended early.
@@ -121,7 +122,7 @@ impl Body for RequestBody {
                     return Poll::Ready(Some(Err(BodyError::TooLong)));
                 }
                 meter.check_end(incoming);
-                Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)))
+                Poll::Ready(frame.map(settled))
             }
             Self::Held(gate, body) => {
                 std::task::ready!(gate.poll(cx));
@@ -153,6 +154,15 @@ impl Body for RequestBody {
             Self::Kept(body) => body.size_hint(),
         }
     }
+}
+
+/// A frame that may go on: trailers only with what may stand there.
+pub(crate) fn settled(frame: Result<Frame<Bytes>, hyper::Error>) -> Result<Frame<Bytes>, BodyError> {
+    let mut frame = frame?;
+    if let Some(trailers) = frame.trailers_mut() {
+        strict::settle_trailers(trailers);
+    }
+    Ok(frame)
 }
 
 /// What is sent back to the caller.
@@ -212,7 +222,7 @@ impl StreamBody {
                 self.finish = None;
             }
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)))
+        Poll::Ready(frame.map(settled))
     }
 
     /// Nothing is there: it waits, or has waited for too long.

@@ -12,6 +12,10 @@ pub(crate) const DETECT_BYTES_MAX: usize = 16 * 1_024;
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// What no other protocol's first line has.
 const CLAIM: &[u8] = b" HTTP/1.";
+/// Length, type, flags and stream of a frame, in bytes.
+const H2_FRAME_HEAD: usize = 9;
+/// The type of the first frame.
+const SETTINGS: u8 = 4;
 /// The longest method name that is taken for one; the longest registered is 17 (UPDATEREDIRECTREF).
 const METHOD_LENGTH_MAX: usize = 24;
 
@@ -49,12 +53,16 @@ pub fn detect_any(bytes: &[u8]) -> Detected {
     }
 }
 
+/// HTTP/2 is its preface and then SETTINGS, with which every client has to begin (RFC 9113 section 3.4).
 fn h2(bytes: &[u8]) -> Detected {
     let seen = bytes.len().min(H2_PREFACE.len());
-    match bytes.get(..seen) == H2_PREFACE.get(..seen) {
-        true if seen == H2_PREFACE.len() => Detected::Http2,
-        true => Detected::NeedMore,
-        false => Detected::Opaque,
+    if bytes.get(..seen) != H2_PREFACE.get(..seen) {
+        return Detected::Opaque;
+    }
+    match bytes.get(H2_PREFACE.len()..H2_PREFACE.len() + H2_FRAME_HEAD) {
+        Some([_, _, _, SETTINGS, 0, 0, 0, 0, 0]) => Detected::Http2,
+        Some(_) => Detected::Opaque,
+        None => Detected::NeedMore,
     }
 }
 
@@ -101,10 +109,13 @@ mod tests {
             assert_eq!(detect_any(&request[..end]), Detected::NeedMore, "{end}");
         }
         assert_eq!(detect_any(request), Detected::Http1);
-        for end in 0..H2_PREFACE.len() {
-            assert_eq!(detect_any(&H2_PREFACE[..end]), Detected::NeedMore);
+        let http2 = [H2_PREFACE, b"\0\0\0\x04\0\0\0\0\0"].concat();
+        for end in 0..http2.len() {
+            assert_eq!(detect_any(&http2[..end]), Detected::NeedMore);
         }
-        assert_eq!(detect_any(H2_PREFACE), Detected::Http2);
+        assert_eq!(detect_any(&http2), Detected::Http2);
+        let ping = [H2_PREFACE, b"\0\0\x08\x06\0\0\0\0\0"].concat();
+        assert_eq!(detect_any(&ping), Detected::Opaque);
     }
 
     #[test]

@@ -36,7 +36,7 @@ mod relay;
 mod replay;
 pub mod run;
 mod stream;
-mod strict;
+pub mod strict;
 pub mod table;
 mod trace;
 mod upgrade;

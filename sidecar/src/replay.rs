@@ -15,7 +15,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::body::{BodyError, Meter};
+use crate::body::{BodyError, Meter, settled};
 
 /// The kept part and the source, shared by the attempts of one request.
 #[derive(Debug, Clone)]
@@ -117,11 +117,11 @@ impl Replay {
 
 impl State {
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = match std::task::ready!(Pin::new(&mut self.source).poll_frame(cx)) {
+        let frame = match std::task::ready!(Pin::new(&mut self.source).poll_frame(cx)).map(settled) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
                 self.phase = Phase::Broken;
-                return Poll::Ready(Some(Err(error.into())));
+                return Poll::Ready(Some(Err(error)));
             }
             None => {
                 self.meter.end();

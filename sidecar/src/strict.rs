@@ -2,7 +2,7 @@
 //! head, in both directions. It knows neither target nor policy; what the library itself refuses never gets here.
 
 use http::{
-    HeaderMap, HeaderValue, Method, Version, header,
+    HeaderMap, HeaderName, HeaderValue, Method, Version, header,
     request::Parts,
     uri::{Scheme, Uri},
 };
@@ -11,21 +11,18 @@ use http::{
 const DISGUISED: [&str; 2] = ["content_length", "transfer_encoding"];
 
 /// Whether all servers read this request alike.
-pub(crate) fn is_plain_request(head: &Parts) -> bool {
+pub fn is_plain_request(head: &Parts) -> bool {
     let headers = &head.headers;
     is_plain_target(head)
         && is_plain_coding(headers)
         && is_plain_host(head)
-        && !headers.keys().any(|name| {
-            // The length first: it tells nearly all names apart.
-            DISGUISED
-                .iter()
-                .any(|disguise| name.as_str().len() == disguise.len() && name.as_str() == *disguise)
-        })
+        && headers
+            .iter()
+            .all(|(name, value)| !DISGUISED.contains(&name.as_str()) && !is_padded(value.as_bytes()))
 }
 
 /// Whether all readers find the same end of this response. Lengths that agree become one (RFC 9112 section 6.3).
-pub(crate) fn settle_response(headers: &mut HeaderMap) -> bool {
+pub fn settle_response(headers: &mut HeaderMap) -> bool {
     let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
     let (first, second) = (lengths.next(), lengths.next());
     let Some(first) = first else { return is_plain_coding(headers) };
@@ -55,6 +52,30 @@ fn is_number(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit)
 }
 
+/// Takes out of trailers what frames or routes a message, or is for one hop: too late to be acted on by those who
+/// have read the head, and read as if it stood there by others (RFC 9110 section 6.5.1).
+pub fn settle_trailers(trailers: &mut HeaderMap) {
+    const NEVER: [HeaderName; 8] = [
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+        header::HOST,
+        header::CONNECTION,
+        header::UPGRADE,
+        header::TE,
+        header::TRAILER,
+        header::EXPECT,
+    ];
+    for name in &NEVER {
+        trailers.remove(name);
+    }
+}
+
+/// White space at an end, which the text of HTTP/1 cannot say and HTTP/2 must not (RFC 9113 section 8.2.1).
+fn is_padded(value: &[u8]) -> bool {
+    let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    is_space(value.first()) || is_space(value.last())
+}
+
 /// No coding, or `chunked` alone, once. Another one below it would be lost with the field (RFC 9112 section 6.1).
 fn is_plain_coding(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
@@ -66,12 +87,14 @@ fn is_plain_coding(headers: &HeaderMap) -> bool {
 }
 
 /// A target in one of the forms that it may have, without bytes that need escaping (RFC 9112 section 3.2, RFC 9113
-/// section 8.3.1). The forms of CONNECT are the tunnel's to judge.
+/// section 8.3.1). CONNECT has host and port alone; with a protocol, in
+/// HTTP/2, all of a request (RFC 8441).
 fn is_plain_target(head: &Parts) -> bool {
-    if head.method == Method::CONNECT {
-        return true;
-    }
     let has_authority = head.uri.authority().is_some();
+    if head.method == Method::CONNECT {
+        let is_bare = head.uri.scheme().is_none() && head.uri.path_and_query().is_none();
+        return has_authority && (is_bare || head.version == Version::HTTP_2);
+    }
     let is_known = match head.uri.scheme() {
         Some(scheme) => has_authority && (*scheme == Scheme::HTTP || *scheme == Scheme::HTTPS),
         None => !has_authority,
@@ -177,6 +200,14 @@ mod tests {
     }
 
     #[test]
+    fn connect_has_an_authority_and_nothing_else() {
+        assert!(is_plain("CONNECT", "orders:80", &[("host", "orders")]));
+        for uri in ["/", "http://orders:80/", "*"] {
+            assert!(!is_plain("CONNECT", uri, &[("host", "orders")]), "{uri}");
+        }
+    }
+
+    #[test]
     fn one_host_that_is_a_host_is_demanded() {
         assert!(!is_plain("GET", "/", &[]));
         assert!(!is_plain("GET", "/", &[("host", "a"), ("host", "a")]));
@@ -194,6 +225,21 @@ mod tests {
         }
         assert!(!is_plain("POST", "/", &[("host", "a"), ("transfer_encoding", "chunked")]));
         assert!(!is_plain("POST", "/", &[("host", "a"), ("content_length", "1")]));
+    }
+
+    #[test]
+    fn values_with_space_at_an_end_are_not_plain() {
+        for value in [" a", "a ", "\ta"] {
+            assert!(!is_plain("GET", "/", &[("host", "a"), ("x", value)]), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn trailers_hold_nothing_that_frames_or_routes() {
+        let mut trailers =
+            head("GET", "/", &[("host", "a"), ("content-length", "1"), ("x-sum", "2")]).headers;
+        settle_trailers(&mut trailers);
+        assert_eq!(trailers.keys().collect::<Vec<_>>(), ["x-sum"]);
     }
 
     #[test]

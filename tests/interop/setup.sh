@@ -42,7 +42,7 @@ python_packages() {
 # debian PACKAGE PROGRAM: the program of a Debian package, unless the system has it.
 debian() {
     command -v "$2" >/dev/null && return
-    [ -x "$root/usr/bin/$2" ] && return
+    [ -x "$root/usr/bin/$2" ] || [ -x "$root/usr/sbin/$2" ] && return
     local at
     at=$(mktemp -d "$dir/apt-XXXXXX")
     if (cd "$at" && apt_get download "$1" && dpkg-deb -x ./*.deb "$root"); then
@@ -58,4 +58,6 @@ debian prometheus prometheus
 debian victoria-metrics victoria-metrics
 debian kubernetes-client kubectl
 debian valgrind valgrind
+debian nginx-light nginx
+debian haproxy haproxy
 exit $failed

@@ -12,9 +12,12 @@
 pub mod backend;
 pub mod client;
 pub mod h1;
+pub mod h2;
 pub mod outcome;
+pub mod peers;
 pub mod run;
 pub mod strict;
+pub mod table;
 
 /// One input, and what is to become of it.
 #[derive(Debug, Clone, Copy)]

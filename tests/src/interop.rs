@@ -30,13 +30,30 @@ pub fn python(test: &str) -> Option<PathBuf> {
 /// A program of the system, or of a Debian package that the set-up unpacked; without it the test is reported as
 /// skipped.
 pub fn program(test: &str, name: &str) -> Option<PathBuf> {
-    let unpacked = repository().join("target/interop/root/usr/bin");
-    let found = [unpacked, "/usr/bin".into(), "/usr/local/bin".into()]
+    let unpacked = repository().join("target/interop/root/usr");
+    let found = [unpacked.join("bin"), unpacked.join("sbin")]
         .into_iter()
+        .chain(["/usr/bin", "/usr/sbin", "/usr/local/bin"].map(PathBuf::from))
         .map(|folder| folder.join(name))
         .find(|path| path.exists());
     if found.is_none() {
         skip(test, &format!("no {name}: run tests/interop/setup.sh"));
+    }
+    found
+}
+
+/// A program that a package of the Python environment brings, by its path among the packages; without it the test is
+/// reported as skipped.
+pub fn program_of_python(test: &str, path: &str) -> Option<PathBuf> {
+    let packages = std::fs::read_dir(repository().join("target/interop/venv/lib")).ok();
+    let found = packages
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+        .map(|python| python.path().join("site-packages").join(path))
+        .find(|path| path.exists());
+    if found.is_none() {
+        skip(test, &format!("no {path}: run tests/interop/setup.sh"));
     }
     found
 }

@@ -137,6 +137,20 @@ impl Sidecar {
         Ok(sidecar)
     }
 
+    /// Starts one without a control plane, before and behind one HTTP server: its outbound port leads there by the
+    /// host `orders`, its inbound port by any.
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub async fn in_front_of(dir: &Path, server: SocketAddr) -> anyhow::Result<Self> {
+        let config = dir.join("alone.yaml");
+        let (ip, port, app) = (server.ip(), server.port(), server.to_string());
+        fs::write(&config, format!("services:\n  orders:\n    - address: {ip}\n      port: {port}\n"))?;
+        let arguments = ["--config", text(&config)?, "--service", "local", "--app", &app];
+        let rest = ["--protocol", "http", "--access-log", "off"];
+        Self::start(dir, "sidecar", &[arguments.as_slice(), &rest].concat()).await
+    }
+
     /// Starts one without waiting for `/ready`.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The HTTP/1 corpus, at a sidecar's outbound and inbound ports: each input is refused, or reaches the backend as one
 //! message that every reader reads alike, and the next request fares as if nothing had been.
 
-use std::{collections::HashSet, fs, time::Duration};
+use std::{collections::HashSet, time::Duration};
 
 use anyhow::{Context, ensure};
 use weft_tests::{
@@ -13,22 +13,12 @@ use weft_tests::{
 /// For an answer, or for the end of a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A sidecar without a control plane, before and behind one backend.
-async fn sidecar(dir: &std::path::Path, backend: &Backend) -> anyhow::Result<Sidecar> {
-    let config = dir.join("hostile.yaml");
-    let (ip, port) = (backend.address.ip(), backend.address.port());
-    fs::write(&config, format!("services:\n  orders:\n    - address: {ip}\n      port: {port}\n"))?;
-    let (config, app) = (config.to_str().context("a path")?, backend.address.to_string());
-    let arguments = ["--config", config, "--service", "local", "--app", &app, "--protocol", "http"];
-    Sidecar::start(dir, "sidecar", &[&arguments[..], &["--access-log", "off"]].concat()).await
-}
-
 async fn all_at(inbound: bool) -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let backend = Backend::start().await?;
-    let mut sidecar = sidecar(dir.path(), &backend).await?;
+    let mut sidecar = Sidecar::in_front_of(dir.path(), backend.address).await?;
     let address = if inbound { sidecar.inbound } else { sidecar.outbound };
-    let place = Place { address, backend: &backend, patience: PATIENCE };
+    let place = Place { address, backend: &backend, patience: PATIENCE, is_peer: false };
     let mut wrong = Vec::new();
     for case in h1::cases() {
         let expect = case.expected(inbound);

@@ -2,6 +2,7 @@
 //! case says. One case at a time; connections of an earlier case are not counted for the next.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
@@ -16,6 +17,7 @@ use tokio::{
 
 use super::{
     Answer, Part,
+    h2::{self, backend::Event},
     strict::{self, Message},
 };
 
@@ -109,6 +111,14 @@ impl Seen {
 }
 
 async fn connection(mut stream: TcpStream, state: Arc<Mutex<State>>) {
+    let mut preface = [0; 4];
+    // A proxy that checks the port, and says nothing, is not counted.
+    if !matches!(stream.peek(&mut preface).await, Ok(1..)) {
+        return;
+    }
+    if preface.starts_with(b"PRI ") {
+        return connection_h2(stream, state).await;
+    }
     let (round, place, answer) = {
         let mut state = state.lock().await;
         state.seen.push(Seen::default());
@@ -151,6 +161,47 @@ async fn connection(mut stream: TcpStream, state: Arc<Mutex<State>>) {
         if !read {
             return note(&state, (round, place), |seen| seen.ended = true).await;
         }
+    }
+}
+
+/// Streams of one connection come in different rounds.
+async fn connection_h2(mut stream: TcpStream, state: Arc<Mutex<State>>) {
+    let mut connection = h2::backend::Connection::default();
+    let mut places = BTreeMap::new();
+    let mut bytes = Vec::new();
+    while read_more(&mut stream, &mut bytes).await {
+        for event in connection.push(&std::mem::take(&mut bytes)) {
+            match event {
+                Event::Begun(number) => {
+                    let mut state = state.lock().await;
+                    // Until it is whole, or gone, it is something that reached the backend.
+                    state.seen.push(Seen { rest: b"a stream".to_vec(), ..Seen::default() });
+                    places.insert(number, (state.round, state.seen.len() - 1));
+                }
+                Event::Whole(number, read) => {
+                    let Some(place) = places.remove(&number) else { continue };
+                    note(&state, place, |seen| {
+                        seen.rest.clear();
+                        seen.ended = true;
+                        match read {
+                            Ok(message) => seen.messages.push(message),
+                            Err(why) => seen.ambiguity = Some(why),
+                        }
+                    })
+                    .await;
+                }
+                Event::Gone(number) => {
+                    let Some(place) = places.remove(&number) else { continue };
+                    note(&state, place, |seen| seen.ended = true).await;
+                }
+            }
+        }
+        if stream.write_all(&std::mem::take(&mut connection.output)).await.is_err() {
+            break;
+        }
+    }
+    for place in places.into_values() {
+        note(&state, place, |seen| seen.ended = true).await;
     }
 }
 

@@ -80,9 +80,13 @@ pub async fn exchange(address: SocketAddr, input: &[Part], listen: Listen) -> an
     Ok(heard.heard)
 }
 
-/// The methods of the requests as they were meant: what a HEAD is answered has no body.
+/// The methods of the requests as they were meant: the answers to some have no body.
 fn methods(bytes: &[u8]) -> Vec<&'static str> {
-    vec![if bytes.starts_with(b"HEAD ") { "HEAD" } else { "GET" }]
+    vec![match bytes {
+        [b'H', b'E', b'A', b'D', b' ', ..] => "HEAD",
+        [b'C', b'O', b'N', b'N', b'E', b'C', b'T', b' ', ..] => "CONNECT",
+        _ => "GET",
+    }]
 }
 
 struct Listener {

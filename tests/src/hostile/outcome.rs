@@ -28,6 +28,12 @@ pub enum Verdict {
     Passed(u16),
     /// The upstream's answer did not: the status in its place, if there was one.
     Answered(Option<u16>),
+    /// The HTTP/2 connection ended: its code, if there was one.
+    Connection(Option<u32>),
+    /// The HTTP/2 stream was reset.
+    Stream(u32),
+    /// The HTTP/2 connection went on as if nothing had been.
+    Alive,
 }
 
 impl Outcome {
@@ -119,7 +125,7 @@ impl Outcome {
 }
 
 impl Sees {
-    fn check(&self, message: &Message) -> Result<(), String> {
+    pub(super) fn check(&self, message: &Message) -> Result<(), String> {
         let (good, found) = match self {
             Self::Target(target) => (message.word(1) == *target, message.start.clone()),
             Self::Body(body) => (message.body == *body, message.body.escape_ascii().to_string()),
@@ -136,8 +142,19 @@ impl Sees {
 impl Verdict {
     /// Whether another verdict comes to the same, whatever the status.
     pub fn is_like(&self, other: &Self) -> bool {
-        std::mem::discriminant(self) == std::mem::discriminant(other)
+        self.kind() == other.kind()
             && !matches!((self, other), (Self::Forwarded(ours), Self::Forwarded(theirs)) if ours != theirs)
+    }
+
+    /// Ways to the same end are alike.
+    fn kind(&self) -> u8 {
+        match self {
+            Self::Ambiguous(_) => 0,
+            Self::Refused(_) | Self::Connection(_) | Self::Stream(_) => 1,
+            Self::Forwarded(_) | Self::Alive => 2,
+            Self::Passed(_) => 3,
+            Self::Answered(_) => 4,
+        }
     }
 }
 
@@ -152,10 +169,14 @@ impl fmt::Display for Verdict {
             Self::Passed(status) => write!(f, "passed {status}"),
             Self::Answered(Some(status)) => write!(f, "answered {status}"),
             Self::Answered(None) => f.write_str("broken off"),
+            Self::Connection(Some(code)) => write!(f, "goaway {code}"),
+            Self::Connection(None) => f.write_str("closed"),
+            Self::Stream(code) => write!(f, "reset {code}"),
+            Self::Alive => f.write_str("goes on"),
         }
     }
 }
 
-fn require(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
+pub(super) fn require(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(what()) }
 }

@@ -107,7 +107,8 @@ pub fn response(bytes: &[u8], method: &str, ended: bool) -> Read {
         return Err(format!("a length where there can be no body: {status}"));
     }
     let mut framing = framing(&head, is_11, Framing::UntilClose)?;
-    if status < 200 || matches!(status, 204 | 304) || method == "HEAD" {
+    let is_tunnel = method == "CONNECT" && (200..300).contains(&status);
+    if status < 200 || matches!(status, 204 | 304) || method == "HEAD" || is_tunnel {
         framing = Framing::None;
     }
     body(bytes, head, length, framing, ended)

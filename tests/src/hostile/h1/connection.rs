@@ -178,7 +178,7 @@ pub(super) const CASES: &[Case] = &[
         &[Raw(b"GET /g HTTP/1.0\r\nHost: orders\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")],
         Expect::BadAnswer,
     )
-    .answer(SWITCH),
+    .answer(SWITCH).because("Upgrade of an HTTP/1.0 request is not passed on (RFC 9110 section 7.8), so the 101 was not asked for"),
     good(
         "expect-continue-with-body-at-once",
         "9110 10.1.1",

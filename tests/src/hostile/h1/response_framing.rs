@@ -80,7 +80,7 @@ pub(super) const CASES: &[Case] = &[
     )])),
     bad("answer-coding-in-http-1-0", Close(&[Raw(
         b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-    )])),
+    )])).because("a coding in an HTTP/1.0 message says that its sender, or someone between, is at fault with its framing (RFC 9112 section 6.1), so none of it is passed on"),
     bad("answer-coding-space-before-colon", Close(&[Raw(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding : chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
     )])),
