@@ -26,6 +26,9 @@ pub struct Column {
     pub title: String,
 }
 
+/// What a line of the summary counts.
+type IsKind = fn(&Verdict) -> bool;
+
 /// What the document says of itself.
 const OPENING: &str = "\
 # Hostile inputs
@@ -80,7 +83,7 @@ fn summary(text: &mut String, columns: &[Column], sections: &[(&str, Vec<Line>)]
     let lines: Vec<&Line> = sections.iter().flat_map(|(_, lines)| lines).collect();
     let _ = writeln!(text, "| of {} inputs | Weft |{}", lines.len(), titles(columns));
     let _ = writeln!(text, "|---|---|{}", "---|".repeat(columns.len()));
-    let kinds: [(&str, fn(&Verdict) -> bool); 3] = [
+    let kinds: [(&str, IsKind); 3] = [
         ("ambiguous", |verdict| matches!(verdict, Verdict::Ambiguous(_))),
         ("refused, or not passed on", |verdict| {
             matches!(verdict, Verdict::Refused(_) | Verdict::Answered(_))

@@ -87,7 +87,7 @@ pub(super) const CASES: &[Case] = &[
         "8441 3",
         &[Begin, Frame(SETTINGS, 0, 0, b"\0\x08\0\0\0\x02")],
         Bounded,
-    ),
+    ).because("the setting is 0 or 1 (RFC 8441 section 3), and the sidecar is the only one here that has to know it"),
     Case::new(
         "settings-unknown",
         "9113 6.5.2",

@@ -73,7 +73,7 @@ pub(super) const CASES: &[Case] = &[
         "9113 10.5",
         &[Begin, Head(OPEN, 1, POST), Flood(50_000, DATA, 0, 1, b"")],
         Bounded,
-    ),
+    ).because("empty DATA frames without end are a load without use, and the library ends the connection with ENHANCE_YOUR_CALM (RFC 9113 section 10.5)"),
     Case::new(
         "headers-on-stream-0",
         "9113 6.2",

@@ -73,8 +73,7 @@ pub(super) const CASES: &[Case] = &[
         "9113 5.1",
         &[Begin, Head(WHOLE, 1, GET), Ended(1), Frame(DATA, END_STREAM, 1, b"x")],
         Stream(1, OVER),
-    )
-    .because("on a stream that both sides have ended the late DATA is told CLOSED"),
+    ),
     Case::new(
         "closed-then-priority",
         "9113 5.1",
