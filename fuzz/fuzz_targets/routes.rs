@@ -36,8 +36,8 @@ fuzz_target!(|text: &str| {
     let holding = route.rules.iter().filter(|rule| alone(rule).is_some()).count();
     assert_eq!(found.is_some(), holding > 0, "the index finds what no rule says, or misses one");
     if let Some(found) = found {
-        let rule = all.rule(found.rule).expect("what is found is there");
-        assert!(alone(&rule.rule).is_some(), "what was found does not hold");
+        let holds = all.rule(found.rule).is_some_and(|rule| alone(&rule.rule).is_some());
+        assert!(holds, "what was found does not hold");
         if let Some(prefix) = found.prefix {
             assert!(target.is_char_boundary(prefix), "a prefix ends within a letter");
         }
