@@ -31,6 +31,13 @@ impl PeakEwma {
         Self { nanos: nanos.max(1.0), at: now.max(self.at) }
     }
 
+    /// The average after an answer over a new connection. The very first one is not believed: behind the endpoint
+    /// a connection had to be made too, and caches were cold; nobody would ask again for as long as it stayed.
+    #[must_use]
+    pub fn observe_cold(self, rtt: Duration, now: u64) -> Self {
+        if self == Self::default() { Self { nanos: 0.0, at: now } } else { self.observe(rtt, now) }
+    }
+
     /// What is left of the average when nothing was heard since, in nanoseconds.
     pub fn faded(self, now: u64) -> f64 {
         self.nanos * self.kept(now)
@@ -60,6 +67,16 @@ mod tests {
         assert!(soon.nanos > 99e6);
         let late = peak.observe(Duration::from_millis(1), 60_000 * MS);
         assert!(late.nanos < 2e6);
+    }
+
+    #[test]
+    fn the_first_answer_is_not_believed_when_it_was_a_cold_one_and_the_second_is() {
+        let slow = Duration::from_millis(50);
+        let first = PeakEwma::default().observe_cold(slow, MS);
+        assert_eq!(first.faded(2 * MS), 0.0, "still unknown");
+        assert_eq!(first.observe_cold(slow, 3 * MS).nanos, 50e6);
+        assert_eq!(first.observe(Duration::from_millis(1), 3 * MS).nanos, 1e6);
+        assert_eq!(PeakEwma::default().observe(slow, MS).nanos, 50e6);
     }
 
     #[test]

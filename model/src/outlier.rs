@@ -18,6 +18,8 @@ use crate::policy::OutlierPolicy;
 /// The bit of [`Accrual::failures`] that says that an ejection came and no success since. In that word, so that
 /// one store ends the trial, and a failure long after it is one of a row again.
 const ON_TRIAL: u32 = 1 << 31;
+/// The bit beside it that says that a refused connection was why: there is nobody to panic over.
+const REFUSED: u32 = 1 << 30;
 
 /// How bad a failure is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +33,7 @@ pub enum Failure {
 /// What is counted of one endpoint. Times are nanoseconds since any fixed point after 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Accrual {
-    /// Failures in a row, and whether the endpoint is on trial.
+    /// Failures in a row, whether the endpoint is on trial, and whether for a refused connection.
     pub failures: u32,
     /// Ejections that were not followed by a long enough good time.
     pub ejections: u32,
@@ -86,7 +88,12 @@ impl Accrual {
             Gate::HalfOpen => true,
             Gate::Open => failure == Failure::Hard || counted.in_a_row() >= policy.consecutive,
         };
-        if ejects { (counted.ejected(now, policy, rng), true) } else { (counted, false) }
+        if !ejects {
+            return (counted, false);
+        }
+        let refused = if failure == Failure::Hard { REFUSED } else { 0 };
+        let counted = Self { failures: (counted.failures & !REFUSED) | refused, ..counted };
+        (counted.ejected(now, policy, rng), true)
     }
 
     /// Left out from now on, whatever was counted: longer each time.
@@ -104,13 +111,19 @@ impl Accrual {
     /// After a failure that must not eject, because too many are out.
     #[must_use]
     pub fn failed_again(self) -> Self {
-        let failures = (self.failures & ON_TRIAL) | self.in_a_row().saturating_add(1).min(ON_TRIAL - 1);
+        let state = self.failures & (ON_TRIAL | REFUSED);
+        let failures = state | (self.in_a_row() + 1).min(REFUSED - 1);
         Self { failures, ..self }
     }
 
     /// Failures without a success between them.
     pub fn in_a_row(self) -> u32 {
-        self.failures & !ON_TRIAL
+        self.failures & !(ON_TRIAL | REFUSED)
+    }
+
+    /// Whether it was ejected last because nobody was there, and has not answered since.
+    pub fn is_refused(&self) -> bool {
+        self.failures & REFUSED != 0
     }
 }
 

@@ -1,10 +1,15 @@
 //! The plain values that the data path decides with: timeouts, retry policy, balancing, ejection. Every
 //! default is a commented constant.
 
+mod balancing;
 pub mod patch;
 
 use std::time::Duration;
 
+pub use self::balancing::{
+    Balance, BalancePolicy, HashKey, OVERPROVISION_PERCENT, PANIC_PERCENT, PriorityLevel, PriorityPolicy,
+    ZONE_SPILL_PERCENT, ZonePolicy,
+};
 use crate::backoff::Backoff;
 
 /// From a request's arrival to its response head, over all attempts. Envoy gives 15 s to the whole response,
@@ -34,9 +39,6 @@ pub const EJECT_FORGIVEN_AFTER: Duration = Duration::from_secs(60);
 /// Ejection by bad answers never takes out more than this share of a service's callable endpoints.
 pub const EJECT_PERCENT_MAX: u32 = 50;
 
-/// A cold endpoint is panicked over only when fewer than this share of the callable ones is open, in percent
-/// (Envoy's `healthy_panic_threshold`); 0 = never.
-pub const PANIC_PERCENT: u32 = 50;
 /// Requests that wait for a place when a concurrency limit is reached, at most.
 pub const QUEUE_LENGTH: u32 = 128;
 /// How long one of them waits, at most.
@@ -168,81 +170,6 @@ pub struct HedgePolicy {
     pub attempts_max: u32,
 }
 
-/// How endpoints are chosen, and which.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BalancePolicy {
-    /// How one is chosen of those that may be.
-    pub algorithm: Balance,
-    /// A new endpoint's share grows to its full weight over this time; `None` = at once.
-    pub slow_start: Option<Duration>,
-    /// Whether endpoints of the caller's own zone are preferred.
-    pub zone: ZonePolicy,
-    /// Below this share of open endpoints (of those that exist), in percent, ejection is disregarded; 0 = never.
-    pub panic_percent: u32,
-    /// Only endpoints with all of these tags; empty = all.
-    pub subset: Vec<Box<str>>,
-    /// A connection that is older carries no new request (HTTP/2 spreads to new replicas); `None` = any age.
-    pub connection_age_max: Option<Duration>,
-}
-
-impl Default for BalancePolicy {
-    fn default() -> Self {
-        Self {
-            algorithm: Balance::default(),
-            slow_start: None,
-            zone: ZonePolicy::default(),
-            panic_percent: PANIC_PERCENT,
-            subset: Vec::new(),
-            connection_age_max: None,
-        }
-    }
-}
-
-/// Whether near endpoints are preferred.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ZonePolicy {
-    /// Where an endpoint stands does not matter.
-    #[default]
-    Any,
-    /// The own zone first. When fewer than `spill_percent` of its endpoints are open, the share that is missing
-    /// goes to the others.
-    Prefer {
-        /// In percent; 70 by default.
-        spill_percent: u32,
-    },
-}
-
-/// How an endpoint is chosen.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub enum Balance {
-    /// The less loaded of two drawn at random, by peak-EWMA of response times and requests in flight.
-    #[default]
-    P2cPeakEwma,
-    /// The one of two drawn at random with fewer requests in flight.
-    LeastRequest,
-    /// One after the other.
-    RoundRobin,
-    /// Any.
-    Random,
-    /// Consistent hashing on a ring of points.
-    RingHash(HashKey),
-    /// Consistent hashing by Maglev's table: evener, moves a little more.
-    Maglev(HashKey),
-}
-
-/// What a request is hashed by. A request without it is balanced at random.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum HashKey {
-    /// A header's value; the name is lower-case.
-    Header(Box<str>),
-    /// A cookie's value.
-    Cookie(Box<str>),
-    /// The value of a query parameter.
-    Query(Box<str>),
-    /// The caller's IP address.
-    SourceAddress,
-}
-
 /// When an endpoint is left out of the choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutlierPolicy {
@@ -258,20 +185,6 @@ pub struct OutlierPolicy {
     pub percent_max: u32,
     /// Ejection by a success rate far below the others'; off by default.
     pub success_rate: Option<SuccessRatePolicy>,
-}
-
-impl Balance {
-    /// The word in files.
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::P2cPeakEwma => "p2c-peak-ewma",
-            Self::LeastRequest => "least-request",
-            Self::RoundRobin => "round-robin",
-            Self::Random => "random",
-            Self::RingHash(_) => "ring-hash",
-            Self::Maglev(_) => "maglev",
-        }
-    }
 }
 
 impl Default for OutlierPolicy {

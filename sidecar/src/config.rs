@@ -72,6 +72,8 @@ pub struct SidecarConfig {
     pub instance: Option<InstanceConfig>,
     /// `--instance` without a service: what a sidecar for outbound calls is called, instead of by its process.
     pub name: Option<Id>,
+    /// Where it stands, with its instance if it has one; empty = unknown.
+    pub zone: String,
     /// Where the application's calls come in.
     pub outbound: SocketAddr,
     /// Where other sidecars' calls come in.
@@ -108,6 +110,11 @@ pub struct SidecarConfig {
     pub command: Vec<String>,
     /// Whether the command is told to use this sidecar as its HTTP proxy.
     pub proxy_env: bool,
+    /// A connection to the inbound port that is older is asked to go; `None`, the default, = any age. Sidecars
+    /// spread their requests anyway; this is for bare clients that would stay with one replica for ever.
+    pub connection_age_max: Option<Duration>,
+    /// The same for the outbound port and the upstreams' ones.
+    pub outbound_connection_age_max: Option<Duration>,
     /// How long a stop waits for requests; 20 s by default.
     pub drain_timeout: Duration,
     /// How a log line looks.

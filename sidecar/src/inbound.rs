@@ -18,7 +18,7 @@ use crate::{
     config::InstanceConfig,
     data::{
         caller::Caller,
-        serve::{self, Drains, Served},
+        serve::{self, Served, Stay},
         thread::Thread,
     },
     detect::{DETECT_TIMEOUT, Detected, detect_any, detect_http},
@@ -76,7 +76,8 @@ async fn with_hop(thread: &Rc<Thread>, instance: &InstanceConfig, client: (Strea
 async fn http(thread: &Rc<Thread>, (stream, caller): (Stream, Rc<Caller>), wire: Wire, host: Host) {
     let carry = |request| http::call(Rc::clone(thread), wire, host, Rc::clone(&caller), request);
     let metrics = Arc::clone(thread.inbound.metrics.as_ref().unwrap_or(&thread.unrouted));
-    let served = Served { caller: Rc::clone(&caller), wire, drains: Drains::Yes, metrics };
+    let stay = Stay { ends_with_drain: true, age_max: thread.config.connection_age_max };
+    let served = Served { caller: Rc::clone(&caller), wire, stay, metrics };
     serve::http(thread, stream, served, carry).await;
 }
 

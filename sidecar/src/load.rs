@@ -19,11 +19,25 @@ use crate::{
     table::{EndpointCell, TableEndpoint},
 };
 
+/// For a place that the table does not have: never chosen.
+pub(crate) const NOBODY: Candidate = Candidate {
+    callable: false,
+    is_tried: false,
+    gate: Gate::Open,
+    is_refused: false,
+    ewma: 0.0,
+    in_flight: 0,
+    unanswered: 0,
+    silent_since: 0,
+    asked_at: 0,
+    started_at: 0,
+    weight: 1,
+};
+
 /// One request at an endpoint, counted until it is dropped.
 #[derive(Debug)]
 pub(crate) struct InFlight {
     endpoint: Rc<LocalEndpoint>,
-    sent_at: u64,
     answered: bool,
 }
 
@@ -36,14 +50,17 @@ impl InFlight {
             cell.silent_since.store(now, Relaxed);
         }
         cell.asked_at.store(now, Relaxed);
-        Self { endpoint, sent_at: now, answered: false }
+        Self { endpoint, answered: false }
     }
 
-    /// The response head is here.
-    pub(crate) fn answer(&mut self) {
+    /// The response head is here, of a request that was sent at this time: making a connection is no part of how
+    /// fast an endpoint answers, and would keep one away that has none yet.
+    pub(crate) fn answer(&mut self, sent_at: u64, is_new_connection: bool) {
         let now = clock::now();
         let cell = &self.endpoint.shared.cell;
-        let ewma = read_ewma(cell).observe(Duration::from_nanos(now - self.sent_at), now);
+        let rtt = Duration::from_nanos(now.saturating_sub(sent_at));
+        let before = read_ewma(cell);
+        let ewma = if is_new_connection { before.observe_cold(rtt, now) } else { before.observe(rtt, now) };
         cell.ewma_bits.store(ewma.nanos.to_bits(), Relaxed);
         cell.ewma_at.store(ewma.at, Relaxed);
         cell.silent_since.store(now, Relaxed);
@@ -67,14 +84,18 @@ impl Drop for InFlight {
 /// What the balancer sees.
 pub(crate) fn candidate(endpoint: &TableEndpoint, now: u64) -> Candidate {
     let cell = &endpoint.cell;
+    let accrual = read_accrual(cell);
     Candidate {
         callable: endpoint.endpoint.health.is_callable(),
-        gate: read_accrual(cell).gate(now),
+        is_tried: false,
+        gate: accrual.gate(now),
+        is_refused: accrual.is_refused(),
         ewma: read_ewma(cell).faded(now),
         in_flight: cell.in_flight.load(Relaxed),
         unanswered: cell.unanswered.load(Relaxed),
         silent_since: cell.silent_since.load(Relaxed),
         asked_at: cell.asked_at.load(Relaxed),
+        started_at: endpoint.started_at,
         weight: endpoint.endpoint.weight,
     }
 }
@@ -168,9 +189,11 @@ fn has_room(service: &LocalService, policy: &OutlierPolicy, is_hard: bool, now: 
     if service.policy.balance.panic_percent == 0 && policy.percent_max >= 100 {
         return true;
     }
-    let callable = service.endpoints.iter().filter(|other| other.shared.endpoint.health.is_callable());
+    let table = &service.table;
+    // Of those that it would be ejected from: an endpoint outside the subset does no work for it.
+    let callable = table.plan.places().filter_map(|place| table.endpoints.get(place));
     let (count, ejected) = callable.fold((0, 0), |(count, ejected), other| {
-        let is_out = matches!(read_accrual(&other.shared.cell).gate(now), Gate::Ejected(_));
+        let is_out = matches!(read_accrual(&other.cell).gate(now), Gate::Ejected(_));
         (count + 1, ejected + usize::from(is_out))
     });
     may_eject(count, ejected, is_hard, policy.percent_max)

@@ -31,7 +31,7 @@ use self::target::Route;
 use crate::{
     data::{
         caller::Caller,
-        serve::{self, Drains, Served},
+        serve::{self, Served, Stay},
         thread::Thread,
     },
     detect::{DETECT_TIMEOUT, Detected, detect_http},
@@ -71,6 +71,7 @@ async fn http(thread: &Rc<Thread>, stream: Stream, client: Client, route: Route)
     let Client { caller, wire } = client;
     let carry = |request| call::call(Rc::clone(thread), route.clone(), Rc::clone(&caller), request);
     let metrics = Arc::clone(&thread.unrouted);
-    let served = Served { caller: Rc::clone(&caller), wire, drains: Drains::No, metrics };
+    let stay = Stay { ends_with_drain: false, age_max: thread.config.outbound_connection_age_max };
+    let served = Served { caller: Rc::clone(&caller), wire, stay, metrics };
     serve::http(thread, stream, served, carry).await;
 }

@@ -6,11 +6,13 @@
 //!            lend                send, read to the end
 //!   idle ───────────▶ lent ───────────────────────────▶ idle
 //!    │                  │
-//!    │ closed, old      │ dropped before the end, or closed by the peer
+//!    │ closed, old      │ dropped before the end, closed by the peer, or too old to be lent again
 //!    ▼                  ▼
 //!   gone ◀──────────── gone
 //! ```
+//! A shared connection that is too old gets no new stream, and ends when its streams have.
 
+mod age;
 mod connect;
 mod early_answer;
 
@@ -27,9 +29,10 @@ use hyper::{
     client::conn::{TrySendError, http1, http2},
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use weft_model::{endpoint::Protocol, error_code::ErrorCode};
+use weft_model::{endpoint::Protocol, error_code::ErrorCode, policy::Policy};
 
 pub(crate) use self::{
+    age::Age,
     connect::{ConnectError, Dial, HopBase, OpaqueStream, Target},
     early_answer::EarlyAnswer,
 };
@@ -67,6 +70,8 @@ pub(crate) struct Pool {
     /// The epoch of the endpoint's cell that this thread has acted on.
     pub(crate) critical_epoch: Cell<u32>,
     connections: Arc<ConnectionMetrics>,
+    /// Connections that are older carry no new request.
+    age_max: Cell<Option<Duration>>,
     /// Where the connections to the target are limited.
     places: Option<Places>,
 }
@@ -83,6 +88,7 @@ struct Places {
 struct Idle {
     sender: http1::SendRequest<RequestBody>,
     since: u64,
+    age: Age,
 }
 
 #[derive(Debug)]
@@ -92,13 +98,21 @@ struct Shared {
     /// What the peer allows at the moment.
     streams_max: Rc<Cell<usize>>,
     used_at: u64,
+    age: Age,
 }
 
 /// A connection, or a share of one, for one request.
 #[derive(Debug)]
-pub(crate) enum Lease {
-    Http1 { sender: http1::SendRequest<RequestBody>, place: Option<OwnedSemaphorePermit>, is_reused: bool },
-    Http2 { sender: http2::SendRequest<RequestBody>, _slot: StreamSlot, is_reused: bool },
+pub(crate) struct Lease {
+    sender: Sender,
+    is_reused: bool,
+    taken_at: u64,
+}
+
+#[derive(Debug)]
+enum Sender {
+    Http1 { sender: http1::SendRequest<RequestBody>, age: Age, place: Option<OwnedSemaphorePermit> },
+    Http2 { sender: http2::SendRequest<RequestBody>, _slot: StreamSlot },
 }
 
 /// One stream counted on a shared connection.
@@ -139,6 +153,7 @@ impl Pool {
             critical_epoch: Cell::new(critical_epoch),
             connections,
             places: None,
+            age_max: Cell::new(None),
         }
     }
 
@@ -147,6 +162,12 @@ impl Pool {
         let max =
             connections_max.map(|max| usize::try_from(max).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS));
         Self { places: max.map(|max| Places { free: Arc::new(Semaphore::new(max)), max }), ..self }
+    }
+
+    /// Does from now on as the service's policy says, with the connections that it has.
+    pub(crate) fn follow(&self, policy: &Policy) {
+        self.dial.timeout.set(policy.timeouts.connect);
+        self.age_max.set(policy.balance.connection_age_max);
     }
 
     /// A connection that was idle for at most `idle_max`, else a new one.
@@ -163,8 +184,14 @@ impl Pool {
             None => None,
             Some(places) => Some(Box::pin(self.place(places)).await?),
         };
-        if let Some(sender) = self.newest_idle(idle_max) {
-            return Ok(Lease::Http1 { sender, place, is_reused: true });
+        // After the wait for a place, which is no part of the peer's time.
+        let now = clock::now();
+        if let Some(Idle { sender, age, .. }) = self.newest_idle(idle_max, now) {
+            return Ok(Lease {
+                sender: Sender::Http1 { sender, age, place },
+                is_reused: true,
+                taken_at: now,
+            });
         }
         if let Some(places) = &self.places {
             // What is idle for too long counts as well: the oldest one makes room.
@@ -174,13 +201,15 @@ impl Pool {
             }
         }
         let sender = Box::pin(connect::http1(&self.dial, &self.connections)).await?;
-        Ok(Lease::Http1 { sender, place, is_reused: false })
+        let now = clock::now();
+        let sender = Sender::Http1 { sender, age: Age::new(now), place };
+        Ok(Lease { sender, is_reused: false, taken_at: now })
     }
 
     /// Waits until fewer connections are lent than there may be, as long as it may take to make one.
     async fn place(&self, places: &Places) -> Result<OwnedSemaphorePermit, ConnectError> {
         let free = Arc::clone(&places.free).acquire_owned();
-        match tokio::time::timeout(self.dial.timeout, free).await {
+        match tokio::time::timeout(self.dial.timeout.get(), free).await {
             Ok(Ok(place)) => Ok(place),
             // Nobody closes it, so its time is over.
             _ => Err(ConnectError::Refused(ErrorCode::Overloaded)),
@@ -194,26 +223,30 @@ impl Pool {
 
     /// Closes what has been idle for too long.
     pub(crate) fn sweep(&self) {
-        let now = clock::now();
-        self.idle.borrow_mut().retain(|idle| !idle.sender.is_closed() && within(idle.since, now, IDLE_MAX));
+        let (now, age_max) = (clock::now(), self.age_max.get());
+        self.idle.borrow_mut().retain(|idle| {
+            !idle.sender.is_closed() && within(idle.since, now, IDLE_MAX) && !idle.age.is_over(age_max, now)
+        });
         self.shared.borrow_mut().retain(|shared| {
-            !shared.sender.is_closed() && (shared.streams.get() > 0 || within(shared.used_at, now, IDLE_MAX))
+            let is_used = shared.streams.get() > 0 || within(shared.used_at, now, IDLE_MAX);
+            !shared.sender.is_closed() && is_used && !shared.age.is_over(age_max, now)
         });
     }
 
-    fn newest_idle(&self, idle_max: Duration) -> Option<http1::SendRequest<RequestBody>> {
-        let now = clock::now();
+    fn newest_idle(&self, idle_max: Duration, now: u64) -> Option<Idle> {
+        let age_max = self.age_max.get();
         let mut idle = self.idle.borrow_mut();
         let mut place = idle.len();
         while let Some(candidate) = place.checked_sub(1).and_then(|at| idle.get(at)) {
             place -= 1;
-            if candidate.sender.is_closed() || !within(candidate.since, now, IDLE_MAX) {
+            let is_over = !within(candidate.since, now, IDLE_MAX) || candidate.age.is_over(age_max, now);
+            if candidate.sender.is_closed() || is_over {
                 drop(idle.remove(place));
             } else if !within(candidate.since, now, idle_max) {
                 // All below are older.
                 return None;
             } else if candidate.sender.is_ready() {
-                return Some(idle.remove(place).sender);
+                return Some(idle.remove(place));
             }
         }
         None
@@ -246,16 +279,19 @@ impl Pool {
         })?;
         let streams = Rc::default();
         let slot = StreamSlot::take(&streams);
-        let shared = Shared { sender: sender.clone(), streams, streams_max, used_at: clock::now() };
+        let now = clock::now();
+        let shared =
+            Shared { sender: sender.clone(), streams, streams_max, used_at: now, age: Age::new(now) };
         self.shared.borrow_mut().push(shared);
         drop(connecting);
-        Ok(Lease::Http2 { sender, _slot: slot, is_reused: false })
+        Ok(Lease { sender: Sender::Http2 { sender, _slot: slot }, is_reused: false, taken_at: now })
     }
 
     fn free_stream(&self, idle_max: Duration) -> Option<Lease> {
-        let now = clock::now();
+        let (now, age_max) = (clock::now(), self.age_max.get());
         let mut connections = self.shared.borrow_mut();
-        connections.retain(|shared| !shared.sender.is_closed());
+        // One that is too old ends by itself once those who have streams on it let go of it.
+        connections.retain(|shared| !shared.sender.is_closed() && !shared.age.is_over(age_max, now));
         let free = connections.iter_mut().find(|shared| {
             let limit = shared.streams_max.get().min(STREAMS_MAX);
             let in_use = shared.streams.get();
@@ -263,7 +299,8 @@ impl Pool {
         })?;
         free.used_at = now;
         let slot = StreamSlot::take(&free.streams);
-        Some(Lease::Http2 { sender: free.sender.clone(), _slot: slot, is_reused: true })
+        let sender = Sender::Http2 { sender: free.sender.clone(), _slot: slot };
+        Some(Lease { sender, is_reused: true, taken_at: now })
     }
 }
 
@@ -287,9 +324,12 @@ impl Drop for Connecting<'_> {
 impl Lease {
     /// Whether the connection has carried a request before: it may have been closed meanwhile.
     pub(crate) fn is_reused(&self) -> bool {
-        match self {
-            Self::Http1 { is_reused, .. } | Self::Http2 { is_reused, .. } => *is_reused,
-        }
+        self.is_reused
+    }
+
+    /// When it was lent: from here on the peer answers, and nothing waits for a connection.
+    pub(crate) fn taken_at(&self) -> u64 {
+        self.taken_at
     }
 
     /// Sends, and waits for the response head. The error holds the request when none of it was sent.
@@ -297,9 +337,9 @@ impl Lease {
         &mut self,
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, Box<TrySendError<Request<RequestBody>>>> {
-        match self {
-            Self::Http1 { sender, .. } => sender.try_send_request(request).await.map_err(Box::new),
-            Self::Http2 { sender, .. } => sender.try_send_request(request).await.map_err(Box::new),
+        match &mut self.sender {
+            Sender::Http1 { sender, .. } => sender.try_send_request(request).await.map_err(Box::new),
+            Sender::Http2 { sender, .. } => sender.try_send_request(request).await.map_err(Box::new),
         }
     }
 }
@@ -309,10 +349,10 @@ impl Carrier {
     pub(crate) fn give_back(self) {
         let Self { pool, lease, in_flight } = self;
         drop(in_flight);
-        let Lease::Http1 { sender, place, .. } = lease else { return };
+        let Sender::Http1 { sender, age, place } = lease.sender else { return };
         let mut idle = pool.idle.borrow_mut();
         if !sender.is_closed() && idle.len() < IDLE_COUNT_MAX {
-            idle.push(Idle { sender, since: clock::now() });
+            idle.push(Idle { sender, since: clock::now(), age });
         }
         drop(idle);
         // Who waits for it finds the connection idle.

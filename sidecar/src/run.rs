@@ -34,7 +34,7 @@ use crate::{
     data,
     discovery::{self, DiscoveryHandle},
     metrics::DataMetrics,
-    table::{self, Demand, Directory, Publisher},
+    table::{self, Demand, Directory, Home, Publisher},
 };
 
 mod alone;
@@ -100,7 +100,7 @@ impl Sidecar {
         let admin_listener = listen::bind(config.admin, "the admin server (--admin)", options)?;
         let bound = Bound::new(&config, &listeners, &admin_listener)?;
         let config = Arc::new(config);
-        let (directory, publisher, demands) = table::directory();
+        let (directory, publisher, demands) = table::directory(Home::from(&*config));
         let counts = Arc::new(DataMetrics::default());
         let data =
             data::spawn(&config, &directory, listeners, &counts).context("cannot start the data threads")?;

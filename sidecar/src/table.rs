@@ -19,18 +19,29 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
 use weft_model::{
+    balance::Plan,
     endpoint::Endpoint,
     name::{InstanceKey, ServiceName},
+    policy::Policy,
     traffic::Traffic,
 };
 
 pub use self::limits::LimitCell;
-use crate::concurrency::Limiter;
+use crate::{clock, concurrency::Limiter, config::SidecarConfig};
 
 /// First dials waiting for the control plane at once, at most; one more is answered `discovery-timeout`.
 pub const DEMANDS_WAITING_MAX: usize = 1_024;
 /// How long a first dial waits for the control plane.
 pub const DEMAND_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What a table is made for: the sidecar that calls.
+#[derive(Debug, Clone, Default)]
+pub struct Home {
+    /// For every service that nothing is said about.
+    pub policy: Arc<Policy>,
+    /// Where it stands; empty = unknown.
+    pub zone: Arc<str>,
+}
 
 /// All that is known at one moment.
 #[derive(Debug, Default)]
@@ -52,6 +63,10 @@ pub struct ServiceTable {
     pub traffic: Arc<Traffic>,
     /// The buckets of its rate limits, in their order; outlive tables.
     pub limits: Arc<[LimitCell]>,
+    /// The sidecar's own policy, and what a ServicePolicy says over it.
+    pub policy: Arc<Policy>,
+    /// How an endpoint is chosen.
+    pub plan: Plan,
     /// Outlives tables.
     pub cell: Arc<ServiceCell>,
 }
@@ -76,6 +91,8 @@ impl From<Vec<Endpoint>> for ServiceState {
 pub struct TableEndpoint {
     /// What discovery says.
     pub endpoint: Endpoint,
+    /// When it came into service, in nanoseconds since the process's epoch; 0 = before we knew of it.
+    pub started_at: u64,
     /// Outlives tables while the instance and its address stay.
     pub cell: Arc<EndpointCell>,
 }
@@ -157,6 +174,7 @@ pub struct Directory {
 #[derive(Debug)]
 pub struct Publisher {
     shared: Arc<Shared>,
+    home: Home,
 }
 
 #[derive(Debug)]
@@ -166,15 +184,21 @@ struct Shared {
     changes: watch::Sender<u64>,
 }
 
+impl From<&SidecarConfig> for Home {
+    fn from(config: &SidecarConfig) -> Self {
+        Self { policy: Arc::new(config.policy.clone()), zone: config.zone.as_str().into() }
+    }
+}
+
 /// Makes the two sides, and the queue of first dials for the writer.
-pub fn directory() -> (Directory, Publisher, mpsc::Receiver<Demand>) {
+pub fn directory(home: Home) -> (Directory, Publisher, mpsc::Receiver<Demand>) {
     let shared = Arc::new(Shared {
         version: AtomicU64::new(0),
         table: ArcSwap::from_pointee(Table::default()),
         changes: watch::Sender::new(0),
     });
     let (demands, waiting) = mpsc::channel(DEMANDS_WAITING_MAX);
-    (Directory { shared: shared.clone(), demands }, Publisher { shared }, waiting)
+    (Directory { shared: shared.clone(), demands }, Publisher { shared, home }, waiting)
 }
 
 impl Directory {
@@ -216,7 +240,7 @@ impl Publisher {
             match state {
                 Some(state) => {
                     let before = services.get(&name).map(Arc::as_ref);
-                    let table = ServiceTable::succeed(before, name.clone(), state.into());
+                    let table = ServiceTable::succeed(before, name.clone(), state.into(), &self.home);
                     services.insert(name, Arc::new(table));
                 }
                 None => {
@@ -237,7 +261,7 @@ impl Publisher {
 }
 
 impl ServiceTable {
-    fn succeed(old: Option<&Self>, name: ServiceName, state: ServiceState) -> Self {
+    fn succeed(old: Option<&Self>, name: ServiceName, state: ServiceState, home: &Home) -> Self {
         let ServiceState { mut endpoints, traffic } = state;
         endpoints.sort_by(|a, b| a.key.cmp(&b.key));
         let kept: HashMap<&InstanceKey, &Arc<TableEndpoint>> = old
@@ -245,20 +269,11 @@ impl ServiceTable {
             .flat_map(|old| &old.endpoints)
             .map(|known| (&known.endpoint.key, known))
             .collect();
-        let endpoints = endpoints
+        let endpoints: Vec<_> = endpoints
             .into_iter()
-            .map(|endpoint| {
-                let cell = match kept.get(&endpoint.key) {
-                    Some(known) if known.endpoint == endpoint => return Arc::clone(known),
-                    Some(known) if same_place(&known.endpoint, &endpoint) => {
-                        if known.endpoint.health.is_callable() && !endpoint.health.is_callable() {
-                            known.cell.critical_epoch.fetch_add(1, Ordering::Relaxed);
-                        }
-                        Arc::clone(&known.cell)
-                    }
-                    _ => Arc::default(),
-                };
-                Arc::new(TableEndpoint { endpoint, cell })
+            .map(|endpoint| match kept.get(&endpoint.key) {
+                Some(known) if known.endpoint == endpoint => Arc::clone(known),
+                known => Arc::new(TableEndpoint::succeed(known.copied(), endpoint, old.is_some())),
             })
             .collect();
         let cell = old.map(|old| Arc::clone(&old.cell)).unwrap_or_default();
@@ -269,7 +284,34 @@ impl ServiceTable {
                 (traffic, limits)
             }
         };
-        Self { name, endpoints, traffic, limits, cell }
+        let policy = match (old, traffic.policy()) {
+            (Some(old), _) if Arc::ptr_eq(&old.traffic, &traffic) => Arc::clone(&old.policy),
+            (_, Some(patch)) => Arc::new(patch.over(&home.policy)),
+            (_, None) => Arc::clone(&home.policy),
+        };
+        let members = endpoints.iter().map(|known| &known.endpoint);
+        let plan = Plan::new(&policy.balance, &home.zone, members, old.map(|old| &old.plan));
+        Self { name, endpoints, traffic, policy, plan, limits, cell }
+    }
+}
+
+impl TableEndpoint {
+    /// The same endpoint with news, or another one. Slow start is for those that come into service while others
+    /// are: where the service itself is new to us, nothing is known of any.
+    fn succeed(known: Option<&Arc<Self>>, endpoint: Endpoint, is_service_known: bool) -> Self {
+        let known = known.filter(|known| same_place(&known.endpoint, &endpoint));
+        let was_callable = known.is_some_and(|known| known.endpoint.health.is_callable());
+        let is_callable = endpoint.health.is_callable();
+        let cell = known.map(|known| Arc::clone(&known.cell)).unwrap_or_default();
+        if was_callable && !is_callable {
+            cell.critical_epoch.fetch_add(1, Ordering::Relaxed);
+        }
+        let started_at = match known {
+            _ if is_service_known && !was_callable && is_callable => clock::now(),
+            Some(known) => known.started_at,
+            None => 0,
+        };
+        Self { endpoint, started_at, cell }
     }
 }
 

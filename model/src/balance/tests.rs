@@ -1,17 +1,70 @@
 //! The choice on simulated time.
 
+mod properties;
+
+use std::time::Duration;
+
 use proptest::prelude::*;
 
-use super::*;
-use crate::ewma::PeakEwma;
+use super::{Candidate, Counts, Plan, may_eject};
+use crate::{
+    endpoint::{Endpoint, Health, HopTarget},
+    ewma::PeakEwma,
+    outlier::Gate,
+    policy::{Balance, BalancePolicy},
+};
 
 const US: u64 = 1_000;
 const MS: u64 = 1_000_000;
 const S: u64 = 1_000_000_000;
 
+/// As a sidecar calls it, for endpoints of one service that nothing else is known of.
+struct Choice<'a> {
+    balance: &'a Balance,
+    count: usize,
+    tried: &'a [usize],
+    may_probe: bool,
+    now: u64,
+    turn: u32,
+}
+
+fn choose(choice: &Choice<'_>, rng: &mut fastrand::Rng, read: impl Fn(usize) -> Candidate) -> Option<usize> {
+    // Panic has tests of its own.
+    let policy =
+        BalancePolicy { algorithm: choice.balance.clone(), panic_percent: 0, ..BalancePolicy::default() };
+    let endpoints: Vec<_> = (0..choice.count).map(|number| endpoint(number, read(number).weight)).collect();
+    let choice_of = super::Choice {
+        plan: &Plan::new(&policy, "", &endpoints, None),
+        counts: &Counts::default(),
+        key: None,
+        may_probe: choice.may_probe,
+        now: choice.now,
+        turn: choice.turn,
+    };
+    let read = |place: usize| Candidate { is_tried: choice.tried.contains(&place), ..read(place) };
+    super::choose(&choice_of, rng, read)
+}
+
+fn endpoint(number: usize, weight: u16) -> Endpoint {
+    Endpoint {
+        key: format!("orders.default/node/{number:05}").parse().unwrap(),
+        address: "127.0.0.1".into(),
+        ports: Vec::new(),
+        health: Health::Passing,
+        reason: String::new(),
+        weight,
+        zone: String::new(),
+        hop: HopTarget::Direct,
+        tags: Vec::new(),
+    }
+}
+
 fn idle() -> Candidate {
     Candidate {
         callable: true,
+        is_tried: false,
+        is_refused: false,
+        started_at: 0,
         gate: Gate::Open,
         ewma: 1e6,
         in_flight: 0,

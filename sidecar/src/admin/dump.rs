@@ -3,7 +3,10 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use serde_json::{Value, json};
-use weft_model::{policy::Policy, traffic::Item};
+use weft_model::{
+    policy::{Policy, ZonePolicy},
+    traffic::Item,
+};
 
 use crate::{
     config::{AccessLog, Egress, InstanceConfig, SidecarConfig},
@@ -48,6 +51,9 @@ pub fn config(config: &SidecarConfig) -> Value {
             "forwarded": config.headers.forwarded.as_str(),
         },
         "command": config.command,
+        "zone": config.zone,
+        "connection_age_max": or_never(config.connection_age_max),
+        "outbound_connection_age_max": or_never(config.outbound_connection_age_max),
         "drain_timeout": humantime::format_duration(config.drain_timeout).to_string(),
     })
 }
@@ -55,8 +61,8 @@ pub fn config(config: &SidecarConfig) -> Value {
 /// In the words of the file.
 fn policy(policy: &Policy) -> Value {
     let (timeouts, retry, outlier) = (&policy.timeouts, &policy.retry, &policy.outlier);
+    let balance = &policy.balance;
     let time = |time| humantime::format_duration(time).to_string();
-    let or_never = |limit: Option<Duration>| limit.map_or_else(|| "never".to_owned(), time);
     json!({
         "timeout": or_never(timeouts.total),
         "per_try_timeout": or_never(timeouts.per_try),
@@ -65,7 +71,18 @@ fn policy(policy: &Policy) -> Value {
         "retry_budget_percent": retry.budget.percent,
         "retry_floor_per_second": retry.budget.floor_per_second,
         "retry_body_bytes_max": retry.body_max,
-        "balance": policy.balance.algorithm.as_str(),
+        "balance": balance.algorithm.as_str(),
+        "slow_start": or_never(balance.slow_start),
+        "zone": match balance.zone {
+            ZonePolicy::Any => "any",
+            ZonePolicy::Prefer { .. } => "prefer",
+        },
+        "zone_spill_percent": match balance.zone {
+            ZonePolicy::Any => None,
+            ZonePolicy::Prefer { spill_percent } => Some(spill_percent),
+        },
+        "panic_percent": balance.panic_percent,
+        "connection_age_max": or_never(balance.connection_age_max),
         "ejection": {
             "failures": outlier.consecutive,
             "time": time(outlier.base),
@@ -102,6 +119,10 @@ pub fn table(table: &Table) -> Value {
         "version": table.version,
         "services": services.into_iter().map(|known| service(known)).collect::<Vec<_>>(),
     })
+}
+
+fn or_never(limit: Option<Duration>) -> String {
+    limit.map_or_else(|| "never".to_owned(), |limit| humantime::format_duration(limit).to_string())
 }
 
 fn instance(instance: &InstanceConfig) -> Value {

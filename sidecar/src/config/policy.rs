@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use weft_model::policy::{Balance, HedgePolicy, OutlierPolicy, Policy, RetryPolicy, SuccessRatePolicy};
+use weft_model::policy::{
+    Balance, BalancePolicy, HedgePolicy, OutlierPolicy, Policy, RetryPolicy, SuccessRatePolicy,
+    ZONE_SPILL_PERCENT, ZonePolicy,
+};
 
 use super::{Faults, concurrency::RawLimit, faults::clip};
 
@@ -45,6 +48,11 @@ pub(super) struct RawPolicy {
     hedge: Option<RawHedge>,
     concurrency: Option<RawLimit>,
     balance: Option<RawBalance>,
+    slow_start: Option<String>,
+    zone: Option<RawZone>,
+    zone_spill_percent: Option<u32>,
+    panic_percent: Option<u32>,
+    connection_age_max: Option<String>,
     ejection: RawEjection,
 }
 
@@ -93,6 +101,13 @@ enum RawBalance {
     Random,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum RawZone {
+    Any,
+    Prefer,
+}
+
 impl RawPolicy {
     /// The defaults of the model, and what is said over them.
     pub(super) fn validate(&self, faults: &mut Faults) -> Policy {
@@ -109,9 +124,27 @@ impl RawPolicy {
         if let Some(raw) = &self.concurrency {
             policy.limits = raw.validate("policy.concurrency", faults);
         }
-        set(&mut policy.balance.algorithm, self.balance.map(Balance::from));
+        self.balance(&mut policy.balance, faults);
         self.ejection.over(&mut policy.outlier, faults);
         policy
+    }
+
+    fn balance(&self, balance: &mut BalancePolicy, faults: &mut Faults) {
+        set(&mut balance.algorithm, self.balance.map(Balance::from));
+        set(&mut balance.slow_start, time_or_never("policy.slow_start", self.slow_start.as_deref(), faults));
+        let spill = percent("policy.zone_spill_percent", self.zone_spill_percent, faults);
+        match self.zone {
+            Some(RawZone::Prefer) => {
+                balance.zone = ZonePolicy::Prefer { spill_percent: spill.unwrap_or(ZONE_SPILL_PERCENT) };
+            }
+            Some(RawZone::Any) | None if self.zone_spill_percent.is_some() => {
+                faults.add("policy.zone_spill_percent", "has a meaning only with `zone: prefer`");
+            }
+            Some(RawZone::Any) | None => {}
+        }
+        set(&mut balance.panic_percent, percent("policy.panic_percent", self.panic_percent, faults));
+        let age = time_or_never("policy.connection_age_max", self.connection_age_max.as_deref(), faults);
+        set(&mut balance.connection_age_max, age);
     }
 
     fn retry(&self, retry: &mut RetryPolicy, faults: &mut Faults) {
@@ -276,6 +309,27 @@ mod tests {
         assert_eq!(policy.limits.concurrency, weft_model::policy::Concurrency::Fixed(7));
         let rates = policy.outlier.success_rate.unwrap();
         assert_eq!((rates.requests_min, rates.stdev_factor_thousandths), (10, 1_900));
+    }
+
+    #[test]
+    fn balancing_is_said_in_full_but_for_what_needs_a_key() {
+        let balance = parse(
+            "{balance: least-request, slow_start: 30s, zone: prefer, zone_spill_percent: 50, panic_percent: 0, \
+             connection_age_max: 5m}",
+        );
+        let expected = BalancePolicy {
+            algorithm: Balance::LeastRequest,
+            slow_start: Some(Duration::from_secs(30)),
+            zone: ZonePolicy::Prefer { spill_percent: 50 },
+            panic_percent: 0,
+            connection_age_max: Some(Duration::from_secs(300)),
+            ..BalancePolicy::default()
+        };
+        assert_eq!(balance.unwrap().balance, expected);
+        let preferred = parse("zone: prefer").unwrap().balance.zone;
+        assert_eq!(preferred, ZonePolicy::Prefer { spill_percent: ZONE_SPILL_PERCENT });
+        assert!(parse("zone_spill_percent: 50").unwrap_err().contains("only with `zone: prefer`"));
+        assert!(parse("balance: maglev").is_err(), "a key has no place here");
     }
 
     #[test]

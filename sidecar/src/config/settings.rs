@@ -57,7 +57,7 @@ pub(super) struct Settings {
     /// Its share of the traffic [default: 1]
     #[arg(long, env = "WEFT_WEIGHT", value_name = "N")]
     pub(super) weight: Option<u16>,
-    /// Where it stands
+    /// Where it stands, with an instance or without: what a zone preference prefers
     #[arg(long, env = "WEFT_ZONE", value_name = "ZONE")]
     pub(super) zone: Option<String>,
     /// Where the application's calls come in [default: 127.0.0.1:4140]
@@ -104,6 +104,12 @@ pub(super) struct Settings {
     /// What is logged, as `info` or `weft_sidecar=debug,info` [default: info]
     #[arg(long, env = "WEFT_LOG", value_name = "FILTER")]
     pub(super) log: Option<String>,
+    /// Ask clients of the inbound port to connect anew after this time, as 10m [default: never]
+    #[arg(long, env = "WEFT_CONNECTION_AGE_MAX", value_name = "TIME")]
+    pub(super) connection_age_max: Option<String>,
+    /// The same for the outbound port and the upstreams' ones [default: never]
+    #[arg(long, env = "WEFT_OUTBOUND_CONNECTION_AGE_MAX", value_name = "TIME")]
+    pub(super) outbound_connection_age_max: Option<String>,
     /// How long a stop waits for requests [default: 20s]
     #[arg(long, env = "WEFT_DRAIN_TIMEOUT", value_name = "TIME")]
     pub(super) drain_timeout: Option<String>,
@@ -178,7 +184,7 @@ impl Settings {
         first!(
             control_plane service instance namespace node app protocol check check_interval check_timeout
             check_failures weight zone outbound inbound advertise admin data_dir insecure_listen egress threads
-            access_log log_format log drain_timeout no_proxy_env;
+            access_log log_format log connection_age_max outbound_connection_age_max drain_timeout no_proxy_env;
             tags subscribe command upstreams services
         )
     }
@@ -205,6 +211,8 @@ impl Settings {
             &mut self.access_log,
             &mut self.log_format,
             &mut self.log,
+            &mut self.connection_age_max,
+            &mut self.outbound_connection_age_max,
             &mut self.drain_timeout,
         ] {
             text.take_if(|text| text.trim().is_empty());

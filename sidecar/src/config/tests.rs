@@ -120,6 +120,17 @@ fn an_instance_without_an_application_is_refused() {
 }
 
 #[test]
+fn a_zone_is_known_without_an_instance_and_ages_are_times_or_never() {
+    let config = config("--zone a --connection-age-max 10m --outbound-connection-age-max never", "");
+    assert_eq!(config.zone, "a");
+    assert_eq!(config.connection_age_max, Some(Duration::from_secs(600)));
+    assert_eq!(config.outbound_connection_age_max, None);
+    let text = faults("--connection-age-max 10ms --outbound-connection-age-max soon", "");
+    assert!(text.contains("connection_age_max: is below 1s"), "{text}");
+    assert!(text.contains("outbound_connection_age_max: `soon` is no time"), "{text}");
+}
+
+#[test]
 fn alone_it_has_the_services_of_its_file() {
     let file = "services:\n  billing:\n    - {address: 127.0.0.1, port: 80}\n    - {address: db, port: 81, \
                 protocol: tcp, sidecar: 127.0.0.1:4143}\n";

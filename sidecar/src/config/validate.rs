@@ -16,8 +16,8 @@ use weft_model::{
 use weft_runtime::{listen, telemetry::LogFormat};
 
 use super::{
-    AccessLog, Egress, Faults, InstanceConfig, PortReservation, SidecarConfig, faults::clip, services,
-    settings::Settings, surroundings::Surroundings,
+    AccessLog, Egress, Faults, InstanceConfig, PortReservation, SidecarConfig, faults::clip, policy::NEVER,
+    services, settings::Settings, surroundings::Surroundings,
 };
 
 /// Where the application's calls come in, when nobody says.
@@ -32,6 +32,9 @@ pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 const THREADS_MAX: usize = 256;
 /// The shortest check interval: below it a check is a load.
 const CHECK_INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+/// The shortest age of a connection that may be asked for: below it, making connections is the work.
+const CONNECTION_AGE_MIN: Duration = Duration::from_secs(1);
 
 /// Everything, or all that is wrong.
 pub(super) fn validate(settings: Settings, around: &Surroundings) -> Result<SidecarConfig, Faults> {
@@ -77,6 +80,9 @@ impl Validator<'_> {
         let (egress, access_log, data_threads) = (self.egress(), self.access_log(), self.threads());
         let log_format = self.log_format();
         let drain_timeout = self.duration("drain_timeout", DRAIN_TIMEOUT, |settings| &settings.drain_timeout);
+        let connection_age_max = self.age("connection_age_max", |settings| &settings.connection_age_max);
+        let outbound_connection_age_max =
+            self.age("outbound_connection_age_max", |settings| &settings.outbound_connection_age_max);
         let lists = lists?;
         Some(SidecarConfig {
             control_plane: control_plane?,
@@ -90,6 +96,7 @@ impl Validator<'_> {
             admin: admin?,
             data_dir: data_dir?,
             insecure_listen,
+            zone: self.settings.zone.clone().unwrap_or_default(),
             upstreams: lists.upstreams,
             subscribe: lists.subscribe,
             services: lists.services,
@@ -102,6 +109,8 @@ impl Validator<'_> {
             concurrency,
             command: self.settings.command,
             proxy_env: !self.settings.no_proxy_env.unwrap_or(false),
+            connection_age_max: connection_age_max?,
+            outbound_connection_age_max: outbound_connection_age_max?,
             drain_timeout: drain_timeout?,
             log_format: log_format?,
             log_filter: self.settings.log.unwrap_or_default(),
@@ -325,6 +334,20 @@ impl Validator<'_> {
     ) -> Option<Option<SocketAddr>> {
         let Some(text) = setting(&self.settings).clone() else { return Some(None) };
         socket_address(field, &text, self.faults).map(Some)
+    }
+
+    /// `None` = wrong; `Some(None)` = any.
+    fn age(
+        &mut self,
+        field: &str,
+        setting: impl Fn(&Settings) -> &Option<String>,
+    ) -> Option<Option<Duration>> {
+        if setting(&self.settings).as_deref().is_none_or(|text| text.trim() == NEVER) {
+            return Some(None);
+        }
+        let age = self.duration(field, Duration::ZERO, setting)?;
+        let fits = (age >= CONNECTION_AGE_MIN).then_some(Some(age));
+        self.faults.keep(field, fits.ok_or_else(|| format!("is below {CONNECTION_AGE_MIN:?}")))
     }
 
     fn duration(

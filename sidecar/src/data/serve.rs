@@ -14,13 +14,14 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::{
     body::Incoming,
     server::conn::{http1, http2},
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::time::Instant;
 use weft_model::error_code::ErrorCode;
 
 use super::{
@@ -31,10 +32,12 @@ use super::{
 };
 use crate::{
     body::ResponseBody,
+    clock,
     exec::LocalExec,
+    forward,
     limits::{HEADER_COUNT_MAX, Limits},
     metrics::ServiceMetrics,
-    pool::Wire,
+    pool::{Age, Wire},
     record::RecordGuard,
     stream::Stream,
 };
@@ -52,13 +55,14 @@ const H2_KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const LINGER_BYTES_MAX: usize = 1_024 * 1_024;
 const LINGER_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// Whether a drain asks the clients of a connection to go.
+/// When the clients of a connection are asked to go: HTTP/2's by GOAWAY, HTTP/1's by `connection: close`; what
+/// is under way is finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Drains {
-    /// Inbound: others have to go elsewhere.
-    Yes,
-    /// Outbound: the application has nowhere else to go.
-    No,
+pub(crate) struct Stay {
+    /// Inbound others have to go elsewhere; outbound the application has nowhere else to go.
+    pub(crate) ends_with_drain: bool,
+    /// However it stands with us, so that a client that keeps its connection for ever comes to new replicas.
+    pub(crate) age_max: Option<Duration>,
 }
 
 /// What a connection is, beside its bytes.
@@ -66,7 +70,7 @@ pub(crate) enum Drains {
 pub(crate) struct Served {
     pub(crate) caller: Rc<Caller>,
     pub(crate) wire: Wire,
-    pub(crate) drains: Drains,
+    pub(crate) stay: Stay,
     /// Where a refusal is counted that no call has seen.
     pub(crate) metrics: Arc<ServiceMetrics>,
 }
@@ -81,10 +85,12 @@ pub(crate) async fn http<F>(
     F: Future<Output = Response<ResponseBody>> + 'static,
 {
     // On the heap, in the place where it stays: the future of a call is too large to be moved from hand to hand.
-    let answer = |request| Answer(Box::pin(call(request)));
+    let until = served.stay.age_max.map(|age_max| Instant::now() + Age::new(clock::now()).of(age_max));
+    let close_at = until.filter(|_| served.wire == Wire::Http1);
+    let answer = |request| Answer { call: Box::pin(call(request)), close_at };
     let result = if served.wire == Wire::Http2 {
         // On the heap, as what follows for HTTP/1: a connection that has said nothing yet needs no room for it.
-        Box::pin(serve_h2(thread, stream, &served, answer)).await
+        Box::pin(serve_h2(thread, stream, &served, until, answer)).await
     } else {
         serve_h1(thread, stream, &served, answer).await
     };
@@ -94,13 +100,24 @@ pub(crate) async fn http<F>(
 }
 
 /// A call is always answered: its failures are answers too.
-struct Answer<F>(Pin<Box<F>>);
+struct Answer<F> {
+    call: Pin<Box<F>>,
+    /// The client is asked to leave by answers from then on.
+    close_at: Option<Instant>,
+}
 
-impl<F: Future> Future for Answer<F> {
-    type Output = Result<F::Output, Infallible>;
+impl<F: Future<Output = Response<ResponseBody>>> Future for Answer<F> {
+    type Output = Result<Response<ResponseBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx).map(Ok)
+        let close_at = self.close_at;
+        self.call.as_mut().poll(cx).map(|mut response| {
+            let is_old = close_at.is_some_and(|close_at| Instant::now() >= close_at);
+            if is_old && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                forward::say_close(&mut response);
+            }
+            Ok(response)
+        })
     }
 }
 
@@ -173,6 +190,7 @@ async fn serve_h2<F>(
     thread: &Rc<Thread>,
     stream: Stream,
     served: &Served,
+    until: Option<Instant>,
     answer: impl Fn(Request<Incoming>) -> F,
 ) -> hyper::Result<()>
 where
@@ -180,23 +198,31 @@ where
 {
     let io = TokioIo::new(Guarded::new(stream, Arc::clone(&served.caller.watch), None));
     let mut server = pin!(h2_server(&thread.config.limits).serve_connection(io, service_fn(answer)));
-    let mut phase = thread.phase.clone();
-    let drain = async {
-        match served.drains {
-            // An error means the end, which drops this connection anyway.
-            Drains::Yes => drop(phase.wait_for(|phase| *phase >= Phase::Draining).await),
-            Drains::No => std::future::pending().await,
-        }
-    };
     tokio::select! {
         // The connection first: one that has ended need not be asked to go.
         biased;
         result = server.as_mut() => result,
-        () = drain => {
+        () = leave(thread, served.stay, until) => {
             server.as_mut().graceful_shutdown();
             server.await
         }
     }
+}
+
+/// Until the clients of a connection are to be asked to go.
+async fn leave(thread: &Thread, stay: Stay, until: Option<Instant>) {
+    let mut phase = thread.phase.clone();
+    let drain = async {
+        if stay.ends_with_drain {
+            // An error means the end, which drops this connection anyway.
+            drop(phase.wait_for(|phase| *phase >= Phase::Draining).await);
+        } else {
+            std::future::pending::<()>().await;
+        }
+    };
+    let Some(until) = until else { return drain.await };
+    // Whichever comes first.
+    drop(tokio::time::timeout_at(until, drain).await);
 }
 
 /// No time limit of its own: the thread's sweep has them, without a timer a request.

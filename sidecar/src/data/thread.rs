@@ -1,6 +1,7 @@
 //! What one data thread owns: its view of the table, its pools, its metric cells, its randomness. Held by `Rc`;
 //! nothing of it is shared with another thread.
 
+mod hash_by;
 mod service;
 
 use std::{
@@ -11,7 +12,7 @@ use std::{
 };
 
 use tokio::sync::watch;
-use weft_model::{name::ServiceName, policy::Policy};
+use weft_model::name::ServiceName;
 
 pub(crate) use self::service::{LocalEndpoint, LocalService};
 use super::{Phase, Shared, caller::Callers};
@@ -36,8 +37,6 @@ type Map<K, V> = RefCell<HashMap<K, V>>;
 #[derive(Debug)]
 pub(crate) struct Thread {
     pub(crate) config: Arc<SidecarConfig>,
-    /// The policy of the configuration: that of every service that nothing is said about.
-    pub(crate) policy: Rc<Policy>,
     pub(crate) directory: Directory,
     pub(crate) recorder: Rc<Recorder>,
     pub(crate) phase: watch::Receiver<Phase>,
@@ -100,7 +99,6 @@ impl Thread {
         let inbound = InboundState::new(config, &metrics, &upstream_connections);
         Self {
             config: Arc::clone(config),
-            policy: Rc::new(config.policy.clone()),
             recorder: Rc::new(Recorder::new(records)),
             phase,
             rng: RefCell::new(fastrand::Rng::new()),
@@ -201,8 +199,11 @@ impl Thread {
         }
         let pool = egress.entry((host.into(), port)).or_insert_with(|| {
             let target = Target::Name(host.to_owned(), port);
-            let dial = Dial { target, hop: None, timeout: self.config.policy.timeouts.connect };
-            Rc::new(Pool::new(dial, 0, Arc::clone(&self.upstream_connections)))
+            let dial = Dial { target, hop: None, timeout: Cell::new(self.config.policy.timeouts.connect) };
+            let pool = Pool::new(dial, 0, Arc::clone(&self.upstream_connections));
+            // A name is resolved anew with each connection.
+            pool.follow(&self.config.policy);
+            Rc::new(pool)
         });
         Rc::clone(pool)
     }
@@ -220,8 +221,11 @@ impl Thread {
 impl InboundState {
     fn new(config: &SidecarConfig, metrics: &DataMetrics, connections: &Arc<ConnectionMetrics>) -> Self {
         let hosted = config.instance.as_ref();
-        let dial =
-            |app| Dial { target: Target::Address(app), hop: None, timeout: config.policy.timeouts.connect };
+        let dial = |app| Dial {
+            target: Target::Address(app),
+            hop: None,
+            timeout: Cell::new(config.policy.timeouts.connect),
+        };
         Self {
             is_draining: Cell::new(false),
             active: Rc::default(),

@@ -30,7 +30,7 @@ struct Bench {
 
 impl Bench {
     fn start(control_plane: String, data_dir: &Path, flags: &[&str]) -> Self {
-        let (directory, publisher, demands) = table::directory();
+        let (directory, publisher, demands) = table::directory(table::Home::default());
         let (health, told) = watch::channel(AppHealth { health: Health::Critical, reason: "new".into() });
         let drain = Drain::new();
         let inputs = Inputs {

@@ -111,7 +111,7 @@ async fn enter(call: &mut Call) -> Result<(), ErrorCode> {
 }
 
 fn next_endpoint(call: &mut Call, tried: &Tried) -> Result<Rc<LocalEndpoint>, ErrorCode> {
-    let chosen = call.service.choose(&call.thread, tried, call.decision.idempotent);
+    let chosen = call.service.choose(&call.thread, tried, call.decision.idempotent, call.key);
     let Some(endpoint) = chosen else {
         let is_out =
             |other: &Rc<LocalEndpoint>| other.shared.endpoint.health.is_callable() && load::is_shut(other);
@@ -148,7 +148,7 @@ async fn attempt(
             return Err(Failure { code: ErrorCode::UpstreamReset, reached: true, side: Side::Local });
         }
     };
-    in_flight.answer();
+    in_flight.answer(lease.taken_at(), !lease.is_reused());
     let named = if endpoint.has_sidecar { forward::weft_error(response.headers()) } else { None };
     let carrier = Carrier { pool: Rc::clone(&endpoint.pool), lease, in_flight: Some(in_flight) };
     Ok(Reply { response, carrier, named })

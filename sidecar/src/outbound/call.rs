@@ -55,8 +55,8 @@ pub(super) struct Call {
     /// Where the last attempt went.
     pub(super) current: Option<Rc<LocalEndpoint>>,
     deadline: Option<Instant>,
-    /// The caller's address, for what is told apart by it.
-    pub(super) peer: Option<IpAddr>,
+    /// The hash of what its service is balanced by, where it has that.
+    pub(super) key: Option<u64>,
     ruled: Option<Ruled>,
     /// For mirrors, as long as they are not sent.
     copies: Copies,
@@ -111,7 +111,7 @@ async fn route_call(
         return refuse(code, forward::is_grpc(&head.headers), record);
     }
     if forward::is_tunnel(&head) {
-        return tunnel::carry(thread, route, head, record).await;
+        return tunnel::carry(thread, route, peer, head, record).await;
     }
     match resolve(thread, route, &head).await {
         Ok(Target::Service(service)) => {
@@ -148,6 +148,7 @@ async fn to_service(
     let source = Source::new(body, policy.retry.body_max, &record.received);
     let deadline = decision.limit.and_then(|limit| Instant::now().checked_add(limit.time));
     let mut call = Call {
+        key: service.hash_by.of_request(&head, peer),
         thread,
         service,
         policy,
@@ -159,7 +160,6 @@ async fn to_service(
         asked,
         current: None,
         deadline,
-        peer,
         ruled,
         copies,
     };
@@ -263,7 +263,6 @@ fn too_late(call: Call) -> Response<ResponseBody> {
         load::blame(&call.service, endpoint, outlier::Failure::Soft, policy, &mut rng);
     }
     let code = if is_deadline { ErrorCode::DeadlineExceeded } else { ErrorCode::UpstreamTimeout };
-    tracing::debug!(peer = ?call.peer, %code, "call ran out of time");
     refuse(code, call.decision.grpc, call.record)
 }
 

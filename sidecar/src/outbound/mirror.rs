@@ -113,7 +113,7 @@ impl Copy {
 
     async fn send(self, thread: &Rc<Thread>, body: RequestBody) -> Result<(), ErrorCode> {
         let service = self.slot.resolve(thread).await?;
-        let endpoint = service.choose(thread, &[], false).ok_or(ErrorCode::NoHealthyEndpoint)?;
+        let endpoint = service.choose(thread, &[], false, None).ok_or(ErrorCode::NoHealthyEndpoint)?;
         let wire = Wire::of(self.version);
         if !wire.is_spoken_at(endpoint.protocol) {
             return Err(ErrorCode::ProtocolError);
@@ -126,7 +126,7 @@ impl Copy {
         let mut in_flight = InFlight::begin(Rc::clone(&endpoint));
         let (response, lease) =
             exchange(&endpoint.pool, wire, false, request).await.map_err(|failure| failure.code)?;
-        in_flight.answer();
+        in_flight.answer(lease.taken_at(), !lease.is_reused());
         let mut answer = response.into_body();
         while let Some(frame) = answer.frame().await {
             frame.map_err(|_| ErrorCode::UpstreamReset)?;

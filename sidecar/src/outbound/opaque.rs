@@ -1,12 +1,13 @@
 //! Opaque connections out: an endpoint is chosen for the connection; if its application does not accept,
 //! another one is tried, since nothing was sent.
 
-use std::{rc::Rc, sync::atomic::Ordering::Relaxed};
+use std::{net::IpAddr, rc::Rc, sync::atomic::Ordering::Relaxed};
 
 use smallvec::SmallVec;
 use weft_model::{error_code::ErrorCode, outlier, retry::Reason};
 
 use crate::{
+    clock,
     data::thread::{LocalService, Thread},
     load::{self, InFlight},
     pool::{OpaqueStream, Pool},
@@ -48,20 +49,23 @@ pub(super) async fn connect(
     thread: &Rc<Thread>,
     service: &LocalService,
     mut record: RecordGuard,
+    peer: Option<IpAddr>,
 ) -> Result<Accepted, (ErrorCode, RecordGuard)> {
     let policy = &service.policy;
     let mut tried: SmallVec<[Rc<Pool>; 4]> = SmallVec::new();
+    let key = service.hash_by.of_connection(peer);
     loop {
         record.attempts += 1;
-        let Some(endpoint) = service.choose(thread, &tried, true) else {
+        let Some(endpoint) = service.choose(thread, &tried, true, key) else {
             return Err((ErrorCode::NoHealthyEndpoint, record));
         };
         record.endpoint = Some(endpoint.label.clone());
         endpoint.metrics.requests.fetch_add(1, Relaxed);
         let mut in_flight = InFlight::begin(Rc::clone(&endpoint));
+        let asked_at = clock::now();
         match endpoint.pool.connect_opaque().await {
             Ok(stream) => {
-                in_flight.answer();
+                in_flight.answer(asked_at, false);
                 load::praise(&endpoint);
                 return Ok(Accepted::new(stream, record, Some(in_flight)));
             }

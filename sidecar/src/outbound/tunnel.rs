@@ -7,7 +7,7 @@
 //!                                 └─ no: egress ─────────────┴─▶ 200, relay │ named failure
 //! ```
 
-use std::rc::Rc;
+use std::{net::IpAddr, rc::Rc};
 
 use http::{Response, Version, header, request::Parts};
 use hyper::upgrade::OnUpgrade;
@@ -36,6 +36,7 @@ enum Place {
 pub(super) async fn carry(
     thread: &Rc<Thread>,
     route: &Route,
+    peer: Option<IpAddr>,
     mut head: Parts,
     mut record: RecordGuard,
 ) -> Response<ResponseBody> {
@@ -50,7 +51,7 @@ pub(super) async fn carry(
         Place::Service(service) => {
             record.belongs_to(&service.metrics);
             service.note_request();
-            opaque::connect(thread, &service, record).await
+            opaque::connect(thread, &service, record, peer).await
         }
         Place::Outside(host, port) => outside(thread, &host, port, record).await,
     };

@@ -10,7 +10,7 @@
 //!                                          └─ client speaks first ─▶ detect (as above)
 //! ```
 
-use std::{rc::Rc, time::Duration};
+use std::{net::IpAddr, rc::Rc, time::Duration};
 
 use tokio::{net::TcpStream, time::timeout};
 use weft_model::endpoint::Protocol;
@@ -47,17 +47,18 @@ pub(crate) async fn connection(
     caller: Rc<Caller>,
 ) {
     let mut stream = Stream::new(io);
+    let peer = Some(caller.peer.ip().to_canonical());
     let settled = match upstream.protocol {
         Protocol::Tcp | Protocol::Amqp => Settled::Opaque(None),
         Protocol::Auto | Protocol::Http | Protocol::Http2 | Protocol::Grpc => {
-            settle(&thread, &upstream, &mut stream).await
+            settle(&thread, &upstream, &mut stream, peer).await
         }
     };
     match settled {
         Settled::Http(wire) => http(&thread, stream, Client { caller, wire }, Route::Fixed(upstream)).await,
         Settled::Opaque(accepted) => {
             let accepted = match accepted {
-                None => connect(&thread, &upstream).await,
+                None => connect(&thread, &upstream, peer).await,
                 accepted => accepted,
             };
             if let Some(accepted) = accepted {
@@ -67,9 +68,9 @@ pub(crate) async fn connection(
     }
 }
 
-async fn connect(thread: &Rc<Thread>, upstream: &Upstream) -> Option<Accepted> {
+async fn connect(thread: &Rc<Thread>, upstream: &Upstream, peer: Option<IpAddr>) -> Option<Accepted> {
     match target::service(thread, &upstream.service, &upstream.port_name).await {
-        Ok(service) => match opaque::connect(thread, &service, opaque::begin(thread, &service)).await {
+        Ok(service) => match opaque::connect(thread, &service, opaque::begin(thread, &service), peer).await {
             Ok(accepted) => Some(accepted),
             Err((code, mut record)) => {
                 record.fail(code);
@@ -83,7 +84,12 @@ async fn connect(thread: &Rc<Thread>, upstream: &Upstream) -> Option<Accepted> {
     }
 }
 
-async fn settle(thread: &Rc<Thread>, upstream: &Upstream, stream: &mut Stream) -> Settled {
+async fn settle(
+    thread: &Rc<Thread>,
+    upstream: &Upstream,
+    stream: &mut Stream,
+    peer: Option<IpAddr>,
+) -> Settled {
     // Where the protocol is told, only its version is to be found out, and there is no greeting to wait for.
     let is_http = upstream.protocol != Protocol::Auto;
     let grace = if is_http { DETECT_TIMEOUT } else { SILENCE_GRACE };
@@ -93,7 +99,7 @@ async fn settle(thread: &Rc<Thread>, upstream: &Upstream, stream: &mut Stream) -
     if is_http {
         return Settled::Http(Wire::Http1);
     }
-    let Some(accepted) = connect(thread, upstream).await else { return Settled::Opaque(None) };
+    let Some(accepted) = connect(thread, upstream, peer).await else { return Settled::Opaque(None) };
     loop {
         tokio::select! {
             // The client first: if both speak, HTTP is still HTTP.

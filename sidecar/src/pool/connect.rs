@@ -50,7 +50,8 @@ pub(crate) struct Dial {
     pub(crate) target: Target,
     /// What the hop header says; none for a target without a sidecar.
     pub(crate) hop: Option<HopBase>,
-    pub(crate) timeout: Duration,
+    /// For a connection that is begun from now on.
+    pub(crate) timeout: Cell<Duration>,
 }
 
 /// Where it is.
@@ -180,7 +181,7 @@ async fn dial_with_hop(dial: &Dial, protocol: Protocol) -> Result<TcpStream, Con
         }
         Ok::<_, io::Error>(io)
     };
-    Ok(tokio::time::timeout(dial.timeout, connect).await.map_err(|_| ConnectError::Timeout)??)
+    Ok(tokio::time::timeout(dial.timeout.get(), connect).await.map_err(|_| ConnectError::Timeout)??)
 }
 
 impl HopBase {

@@ -30,7 +30,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_what_is_in_the_file_is_known() {
-        let (directory, publisher, demands) = table::directory();
+        let (directory, publisher, demands) = table::directory(table::Home::default());
         let drain = Drain::new();
         let known: ServiceName = "billing".parse().unwrap();
         let serving = serve(vec![(known.clone(), Vec::new())], publisher, demands, drain.watch());

@@ -36,7 +36,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_does_not_exist_is_not_waited_for() {
-        let (directory, publisher, mut demands) = table::directory();
+        let (directory, publisher, mut demands) = table::directory(table::Home::default());
         publisher.update([("here".parse().unwrap(), Some(Vec::<weft_model::endpoint::Endpoint>::new()))]);
         let names = ["here", "nowhere"].map(|name| name.parse().unwrap());
         let answering = async {

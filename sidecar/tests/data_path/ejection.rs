@@ -10,7 +10,7 @@ use std::{
 };
 
 use http::StatusCode;
-use weft_model::policy::{Policy, SuccessRatePolicy};
+use weft_model::policy::{Balance, Policy, SuccessRatePolicy};
 use weft_sidecar::config::SidecarConfig;
 
 use crate::mesh::{App, Sidecar, config, endpoint, get, text, until};
@@ -33,6 +33,8 @@ async fn a_replica_that_fails_far_more_than_the_others_is_left_out() {
         apps.push(failing_each(1_000_000).await);
     }
     let mut policy = Policy::default();
+    // Each is to have enough requests to be compared, however fast it answers.
+    policy.balance.algorithm = Balance::RoundRobin;
     policy.outlier.success_rate = Some(SuccessRatePolicy {
         interval: Duration::from_millis(200),
         requests_min: 10,

@@ -11,6 +11,7 @@
 
 mod across;
 mod answers;
+mod balance;
 mod concurrency;
 mod edges;
 mod ejection;

@@ -30,7 +30,7 @@ use weft_sidecar::{
     config::{AccessLog, Egress, InstanceConfig, SidecarConfig, Upstream},
     data::{self, DataThreads, Listeners},
     metrics::DataMetrics,
-    table::{self, Demand, Demanded, Publisher},
+    table::{self, Demand, Demanded, Home, Publisher},
 };
 
 /// For anything that is waited for.
@@ -91,6 +91,11 @@ impl App {
         self.requests.load(Ordering::SeqCst)
     }
 
+    /// Connections that were made to it so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.lock().unwrap().len()
+    }
+
     /// As `kill -9`: the port is closed, connections break off.
     pub(crate) fn kill(&self) {
         self.task.abort();
@@ -149,6 +154,7 @@ pub(crate) fn config() -> SidecarConfig {
         admin: any,
         data_dir: "/nonexistent".into(),
         insecure_listen: false,
+        zone: String::new(),
         upstreams: Vec::new(),
         subscribe: Vec::new(),
         services: Vec::new(),
@@ -161,6 +167,8 @@ pub(crate) fn config() -> SidecarConfig {
         concurrency: Default::default(),
         command: Vec::new(),
         proxy_env: true,
+        connection_age_max: None,
+        outbound_connection_age_max: None,
         drain_timeout: Duration::from_secs(20),
         log_format: Default::default(),
         log_filter: String::new(),
@@ -197,7 +205,7 @@ impl Sidecar {
         let listeners = Listeners::bind(&config).unwrap();
         let (outbound, inbound) = (listeners.outbound().unwrap(), listeners.inbound().unwrap());
         let upstreams = listeners.upstreams().iter().map(|port| port.address().unwrap()).collect();
-        let (directory, publisher, mut demands) = table::directory();
+        let (directory, publisher, mut demands) = table::directory(Home::from(&config));
         let metrics = Arc::new(DataMetrics::default());
         let threads = data::spawn(&Arc::new(config), &directory, listeners, &metrics).unwrap();
         tokio::spawn(async move {

@@ -4,8 +4,8 @@ use weft_model::{
     backoff::Backoff,
     policy::{
         Balance, BalancePolicy, Concurrency, FaultAbort, FaultDelay, FaultPolicy, HashKey, HedgePolicy,
-        LimitPolicy, OutlierPolicy, QueuePolicy, RetryBudget, RetryOn, SuccessRatePolicy, ZonePolicy,
-        patch::PolicyPatch,
+        LimitPolicy, OutlierPolicy, PriorityLevel, PriorityPolicy, QueuePolicy, RetryBudget, RetryOn,
+        SuccessRatePolicy, ZonePolicy, patch::PolicyPatch,
     },
 };
 use weft_proto::weft::v1 as proto;
@@ -78,7 +78,8 @@ fn hedge(hedge: &HedgePolicy) -> proto::Hedge {
 fn balance(balance: &BalancePolicy) -> proto::Balance {
     use proto::balance::Algorithm as Wire;
 
-    let BalancePolicy { algorithm, slow_start, zone, panic_percent, subset, connection_age_max } = balance;
+    let BalancePolicy { algorithm, slow_start, priority, zone, panic_percent, subset, connection_age_max } =
+        balance;
     let wire = match algorithm {
         Balance::P2cPeakEwma => Wire::P2cPeakEwma(proto::Plain {}),
         Balance::LeastRequest => Wire::LeastRequest(proto::Plain {}),
@@ -95,10 +96,21 @@ fn balance(balance: &BalancePolicy) -> proto::Balance {
             ZonePolicy::Prefer { spill_percent } => Some(proto::PreferZone { spill_percent }),
         },
         panic_percent: *panic_percent,
-        subset: subset.iter().map(ToString::to_string).collect(),
+        subset: texts(subset),
         connection_age_max_ms: connection_age_max.map(millis),
-        priority: None,
+        priority: (*priority != PriorityPolicy::default()).then(|| proto::Priority {
+            levels: priority.levels.iter().map(level).collect(),
+            overprovision_percent: priority.overprovision_percent,
+        }),
     }
+}
+
+fn level(PriorityLevel { tags, zones }: &PriorityLevel) -> proto::PriorityLevel {
+    proto::PriorityLevel { tags: texts(tags), zones: texts(zones) }
+}
+
+fn texts(texts: &[Box<str>]) -> Vec<String> {
+    texts.iter().map(ToString::to_string).collect()
 }
 
 fn hash_key(key: &HashKey) -> proto::HashKey {

@@ -5,10 +5,15 @@ use super::super::{
     error::Reason,
     value,
 };
-use crate::policy::{Balance, BalancePolicy, HashKey, ZonePolicy};
+use crate::policy::{
+    Balance, BalancePolicy, HashKey, OVERPROVISION_PERCENT, PriorityLevel, PriorityPolicy,
+    ZONE_SPILL_PERCENT, ZonePolicy,
+};
 
-/// Share of the own zone's open endpoints below which traffic spills over, in percent.
-const SPILL_PERCENT: u32 = 70;
+/// Levels of priority, at most.
+const LEVELS_MAX: usize = 8;
+/// The largest overprovisioning, in percent: a level with a tenth of its endpoints open takes everything.
+const OVERPROVISION_MAX: u32 = 1_000;
 /// Tags that endpoints have to have, at most.
 const TAGS_MAX: usize = 16;
 /// The longest tag, in bytes.
@@ -34,12 +39,14 @@ pub(super) fn read(node: &Node<'_>) -> Option<BalancePolicy> {
         let algorithm = algorithm(fields);
         let slow_start = fields.optional("slowStart", value::timeout).flatten();
         let zone = fields.optional("zone", zone).unwrap_or_default();
+        let priority = fields.optional("priority", priority).unwrap_or_default();
         let panic_percent = fields.optional("panicThreshold", value::percent);
         let subset = fields.optional("subset", subset).unwrap_or_default();
         let connection_age_max = fields.optional("connectionMaxAge", value::timeout).flatten();
         Some(BalancePolicy {
             algorithm: algorithm?,
             slow_start,
+            priority,
             zone,
             panic_percent: panic_percent.unwrap_or(default.panic_percent),
             subset,
@@ -120,7 +127,7 @@ fn zone(node: &Node<'_>) -> Option<ZonePolicy> {
         let spill_percent = fields.optional("spillPercent", value::percent);
         match mode? {
             ZoneMode::Prefer => {
-                Some(ZonePolicy::Prefer { spill_percent: spill_percent.unwrap_or(SPILL_PERCENT) })
+                Some(ZonePolicy::Prefer { spill_percent: spill_percent.unwrap_or(ZONE_SPILL_PERCENT) })
             }
             ZoneMode::Any => {
                 if spill_percent.is_some() {
@@ -130,6 +137,33 @@ fn zone(node: &Node<'_>) -> Option<ZonePolicy> {
                 Some(ZonePolicy::Any)
             }
         }
+    })
+}
+
+fn priority(node: &Node<'_>) -> Option<PriorityPolicy> {
+    node.object(|fields| {
+        let levels = fields.list("levels", LEVELS_MAX, level);
+        if levels.is_empty() && !fields.failed("levels") {
+            let message = "is empty: say which endpoints come first, as in `[{tags: [primary]}]`";
+            fields.fail("levels", Reason::Required, message);
+        }
+        let overprovision_percent =
+            fields.optional("overprovisionPercent", |node| node.small(100..=OVERPROVISION_MAX));
+        Some(PriorityPolicy {
+            levels,
+            overprovision_percent: overprovision_percent.unwrap_or(OVERPROVISION_PERCENT),
+        })
+    })
+}
+
+fn level(node: &Node<'_>) -> Option<PriorityLevel> {
+    node.object(|fields| {
+        let level = PriorityLevel { tags: tags(fields, "tags"), zones: tags(fields, "zones") };
+        let is_empty = level == PriorityLevel::default();
+        if is_empty && !fields.failed("tags") && !fields.failed("zones") {
+            fields.fail_here(Reason::Required, "has neither `tags` nor `zones`: say which endpoints it has");
+        }
+        Some(level)
     })
 }
 

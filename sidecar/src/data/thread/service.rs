@@ -1,19 +1,19 @@
 //! One service as one thread sees it: the table's record, and the thread's pools and cells beside it.
 
 use std::{
+    cell::Cell,
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
-use smallvec::SmallVec;
 use weft_model::{
-    balance::{Choice, choose},
+    balance::{Candidate, Choice, Counts, choose},
     budget,
     endpoint::{HopTarget, Protocol},
-    policy::{Balance, Policy},
+    policy::Policy,
 };
 
-use super::Thread;
+use super::{Thread, hash_by::HashBy};
 use crate::{
     clock, load,
     metrics::{Direction, EndpointMetrics, ServiceMetrics},
@@ -32,7 +32,10 @@ pub(crate) struct LocalService {
     pub(crate) policy: Rc<Policy>,
     /// Rules, limits and faults; most services have none.
     pub(crate) routes: Option<Rc<Routes>>,
+    /// What its requests are balanced by.
+    pub(crate) hash_by: HashBy,
     pub(crate) metrics: Arc<ServiceMetrics>,
+    counts: Counts,
 }
 
 /// One endpoint of it.
@@ -61,10 +64,10 @@ impl LocalService {
             None => thread.metrics.service(Direction::Outbound, &table.name.to_string().into()),
         };
         let unchanged = before.filter(|before| Arc::ptr_eq(&before.table.traffic, &table.traffic));
-        let policy = match (unchanged, table.traffic.policy()) {
-            (Some(before), _) => Rc::clone(&before.policy),
-            (None, Some(patch)) => Rc::new(patch.over(&thread.config.policy)),
-            (None, None) => Rc::clone(&thread.policy),
+        let policy = match unchanged {
+            Some(before) => Rc::clone(&before.policy),
+            // A copy of its own, so that a request counts no reference that threads share.
+            None => Rc::new(Policy::clone(&table.policy)),
         };
         let routes = match unchanged {
             // Which ports a route is for may change with the endpoints.
@@ -77,41 +80,35 @@ impl LocalService {
             .iter()
             .map(|shared| {
                 let kept = known.iter().find(|known| Arc::ptr_eq(&known.shared.cell, &shared.cell));
-                Rc::new(match kept {
+                let endpoint = match kept {
                     Some(kept) => kept.succeed(shared),
                     None => LocalEndpoint::new(thread, &metrics.service, shared, port_name, &policy),
-                })
+                };
+                endpoint.pool.follow(&policy);
+                Rc::new(endpoint)
             })
             .collect();
-        Self { table, port_name: port_name.into(), endpoints, policy, routes, metrics }
+        let hash_by = HashBy::new(table.plan.hash_key());
+        let counts = Counts::default();
+        Self { table, port_name: port_name.into(), endpoints, policy, routes, hash_by, metrics, counts }
     }
 
-    /// The endpoint for the next attempt, and its place.
+    /// The endpoint for the next attempt of a request with this key.
     pub(crate) fn choose(
         &self,
         thread: &Thread,
         tried: &[Rc<Pool>],
         may_probe: bool,
+        key: Option<u64>,
     ) -> Option<Rc<LocalEndpoint>> {
-        let places: SmallVec<[usize; 4]> = (0..self.endpoints.len())
-            .filter(|place| !tried.is_empty() && self.is_tried(*place, tried))
-            .collect();
         let now = clock::now();
-        let choice = Choice {
-            balance: &self.policy.balance.algorithm,
-            count: self.endpoints.len(),
-            tried: &places,
-            may_probe,
-            now,
-            turn: match self.policy.balance.algorithm {
-                Balance::RoundRobin => self.table.cell.round_robin.fetch_add(1, Relaxed),
-                _ => 0,
-            },
-        };
-        let mut rng = thread.rng.borrow_mut();
-        let place = choose(&choice, &mut rng, |place| match self.table.endpoints.get(place) {
-            Some(endpoint) => load::candidate(endpoint, now),
-            None => unreachable_candidate(now),
+        let plan = &self.table.plan;
+        let turn = if plan.takes_turns() { self.table.cell.round_robin.fetch_add(1, Relaxed) } else { 0 };
+        let choice = Choice { plan, counts: &self.counts, key, may_probe, now, turn };
+        let place = choose(&choice, &mut thread.rng.borrow_mut(), |place| {
+            let Some(endpoint) = self.table.endpoints.get(place) else { return load::NOBODY };
+            let is_tried = !tried.is_empty() && self.is_tried(place, tried);
+            Candidate { is_tried, ..load::candidate(endpoint, now) }
         })?;
         self.endpoints.get(place).map(Rc::clone)
     }
@@ -170,7 +167,7 @@ impl LocalEndpoint {
             }
         };
         let has_sidecar = hop.is_some();
-        let dial = Dial { target, hop, timeout: policy.timeouts.connect };
+        let dial = Dial { target, hop, timeout: Cell::new(policy.timeouts.connect) };
         let epoch = shared.cell.critical_epoch.load(Relaxed);
         let label: Arc<str> = format!("{}/{}", endpoint.key.node, endpoint.key.id).into();
         Self {
@@ -200,19 +197,5 @@ impl LocalEndpoint {
             has_sidecar: self.has_sidecar,
             protocol: self.protocol,
         }
-    }
-}
-
-/// For a place that the table does not have: never chosen.
-fn unreachable_candidate(now: u64) -> weft_model::balance::Candidate {
-    weft_model::balance::Candidate {
-        callable: false,
-        gate: weft_model::outlier::Gate::Open,
-        ewma: 0.0,
-        in_flight: 0,
-        unanswered: 0,
-        silent_since: now,
-        asked_at: now,
-        weight: 1,
     }
 }

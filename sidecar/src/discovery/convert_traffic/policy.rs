@@ -6,8 +6,8 @@ use weft_model::{
     backoff::Backoff,
     policy::{
         Balance, BalancePolicy, Concurrency, FaultAbort, FaultDelay, FaultPolicy, HashKey, HedgePolicy,
-        LimitPolicy, OutlierPolicy, QueuePolicy, RetryBudget, RetryOn, SuccessRatePolicy, ZonePolicy,
-        patch::PolicyPatch,
+        LimitPolicy, OutlierPolicy, PriorityLevel, PriorityPolicy, QueuePolicy, RetryBudget, RetryOn,
+        SuccessRatePolicy, ZonePolicy, patch::PolicyPatch,
     },
 };
 use weft_proto::weft::v1 as proto;
@@ -75,9 +75,24 @@ fn balance(wire: proto::Balance) -> Result<BalancePolicy, Refused> {
             .prefer_zone
             .map_or(ZonePolicy::Any, |zone| ZonePolicy::Prefer { spill_percent: zone.spill_percent }),
         panic_percent: wire.panic_percent,
-        subset: wire.subset.into_iter().map(Into::into).collect(),
+        subset: texts(wire.subset),
         connection_age_max: wire.connection_age_max_ms.map(ms),
+        priority: wire.priority.map(priority).transpose()?.unwrap_or_default(),
     })
+}
+
+fn priority(wire: proto::Priority) -> Result<PriorityPolicy, Refused> {
+    let proto::Priority { levels, overprovision_percent } = wire;
+    if overprovision_percent < 100 {
+        return Err(format!("overprovisionPercent: {overprovision_percent} is not 100 or more"));
+    }
+    let level =
+        |proto::PriorityLevel { tags, zones }| PriorityLevel { tags: texts(tags), zones: texts(zones) };
+    Ok(PriorityPolicy { levels: levels.into_iter().map(level).collect(), overprovision_percent })
+}
+
+fn texts(texts: Vec<String>) -> Vec<Box<str>> {
+    texts.into_iter().map(Into::into).collect()
 }
 
 fn hash_key(field: &str, wire: proto::HashKey) -> Result<HashKey, Refused> {
