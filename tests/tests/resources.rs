@@ -76,7 +76,8 @@ impl Bench {
     }
 
     async fn status(&self, path: &str) -> anyhow::Result<Value> {
-        Ok(get(self.control.http, "localhost", path).await?.json()?["status"].clone())
+        let object = get(self.control.http, "localhost", path).await?.json()?;
+        Ok(object.get("status").cloned().unwrap_or_default())
     }
 }
 
@@ -128,6 +129,7 @@ async fn a_resource_goes_from_a_file_to_every_sidecar_and_outlives_the_control_p
     );
     ensure!(bench.weft(&["apply", "-f", &changed, "--wait"])?.out.contains("httproute/orders configured"));
 
+    bench.control.kill()?;
     bench.control.restart().await?;
     let kept = bench.weft(&["get", "httproute", "orders", "-o", "yaml"])?;
     ensure!(kept.code == Some(0) && kept.out.contains("value: /v3"), "{kept:?}");

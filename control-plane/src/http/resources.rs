@@ -138,7 +138,7 @@ fn mode(query: &HashMap<String, String>) -> Result<Mode, Failure> {
 fn supported(query: &HashMap<String, String>) -> Result<(), Failure> {
     let asked =
         |name: &&str| query.get(*name).is_some_and(|value| !matches!(value.as_str(), "" | "false" | "0"));
-    match UNSUPPORTED.into_iter().find(|name| asked(&name)) {
+    match UNSUPPORTED.into_iter().find(|name| asked(name)) {
         Some(name) => Err(Failure::bad(format!("{name} is not supported: list without it"))),
         None => Ok(()),
     }

@@ -19,7 +19,7 @@ pub(crate) struct Failure {
     code: StatusCode,
     reason: &'static str,
     message: String,
-    subject: Option<Subject>,
+    subject: Option<Box<Subject>>,
     causes: Vec<Value>,
 }
 
@@ -62,7 +62,7 @@ impl Failure {
     }
 
     fn about(self, key: &Key) -> Self {
-        Self { subject: Some(Subject::of(key)), ..self }
+        Self { subject: Some(Box::new(Subject::of(key))), ..self }
     }
 
     /// All that is wrong, each with its field.
