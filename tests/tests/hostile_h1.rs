@@ -11,7 +11,7 @@ use weft_tests::{
 };
 
 /// For an answer, or for the end of a connection.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn all_at(inbound: bool) -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;

@@ -14,7 +14,7 @@ use weft_tests::{
 };
 
 /// For an answer, or for the end of a connection.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn all(
     cases: impl Iterator<Item = &'static Case>,
