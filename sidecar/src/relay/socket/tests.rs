@@ -25,7 +25,7 @@ fn stream(io: Blocking) -> Stream {
 }
 
 fn pattern(length: usize) -> Vec<u8> {
-    (0..length).map(|at| (at / 7 % 251) as u8).collect()
+    (0..length).map(|at| u8::try_from(at / 7 % 251).unwrap_or_default()).collect()
 }
 
 #[tokio::test]
