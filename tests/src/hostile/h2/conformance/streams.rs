@@ -110,11 +110,11 @@ pub(super) const CASES: &[Case] = &[
         &[Begin, Head(OPEN, 1, POST), Head(OPEN, 1, &[("x", "y")]), Frame(DATA, END_STREAM, 1, b"x")],
         Refused(1),
     ),
-    Case::new("rapid-reset", "9113 10.5", &[Begin, Resets(1, 20_000)], Bounded),
     Case::new(
         "rapid-reset-then-request",
         "9113 10.5",
         &[Begin, Resets(1, 30), Head(WHOLE, 101, GET)],
         Forwarded(101, &[]),
     ),
+    Case::new("rapid-reset", "9113 10.5", &[Begin, Resets(1, 20_000)], Bounded),
 ];
