@@ -1,4 +1,4 @@
-//! The admin server: `/live`, `/ready`, `/metrics`, `/config_dump`. It runs apart from the data path and asks
+//! The admin server: `/live`, `/ready`, `/metrics`, `/config_dump`, and what its owner adds. It runs apart from the data path and asks
 //! its owner for every answer; what ready means is the owner's.
 
 use std::{
@@ -11,8 +11,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::registry::Registry;
@@ -42,6 +42,18 @@ pub type Reasons = Vec<String>;
 /// An answer that has to be fetched from its owner's tasks.
 pub type Dumping = Pin<Box<dyn Future<Output = serde_json::Value> + Send>>;
 
+/// What a path is answered with; it may go on for as long as its connection may.
+pub type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// Paths of the owner's own.
+#[derive(Clone)]
+pub struct More {
+    /// As they are listed to who asks for another.
+    pub paths: &'static str,
+    /// `None` = no such path.
+    pub answer: Arc<dyn Fn(&Uri) -> Option<Response<Body>> + Send + Sync>,
+}
+
 /// What the server asks its owner.
 #[derive(Clone)]
 pub struct Admin {
@@ -51,6 +63,8 @@ pub struct Admin {
     pub ready: Arc<dyn Fn() -> Reasons + Send + Sync>,
     /// What `/config_dump` answers.
     pub config_dump: Arc<dyn Fn() -> Dumping + Send + Sync>,
+    /// What else there is.
+    pub more: Option<More>,
 }
 
 impl Admin {
@@ -104,7 +118,7 @@ impl Admin {
         drop(served.await);
     }
 
-    async fn answer(&self, request: &Request<()>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: &Request<()>) -> Response<Body> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here\n");
             refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -115,17 +129,24 @@ impl Admin {
             "/ready" => self.ready(),
             "/metrics" => self.metrics(request),
             "/config_dump" => json(StatusCode::OK, &(self.config_dump)().await),
-            _ => text(StatusCode::NOT_FOUND, "there are /live, /ready, /metrics and /config_dump\n"),
+            _ => self.more(request.uri()),
         }
     }
 
-    fn ready(&self) -> Response<Full<Bytes>> {
+    fn more(&self, uri: &Uri) -> Response<Body> {
+        self.more.as_ref().and_then(|more| (more.answer)(uri)).unwrap_or_else(|| {
+            let more = self.more.as_ref().map_or("", |more| more.paths);
+            text(StatusCode::NOT_FOUND, &format!("there are /live, /ready, /metrics, /config_dump{more}\n"))
+        })
+    }
+
+    fn ready(&self) -> Response<Body> {
         let reasons = (self.ready)();
         let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         json(status, &serde_json::json!({ "ready": reasons.is_empty(), "reasons": reasons }))
     }
 
-    fn metrics<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+    fn metrics<B>(&self, request: &Request<B>) -> Response<Body> {
         let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
         let rendered = {
             // A panic of another holder left the registry as it was: it is only ever added to.
@@ -141,16 +162,18 @@ impl Admin {
     }
 }
 
-fn json(status: StatusCode, value: &serde_json::Value) -> Response<Full<Bytes>> {
+/// An answer in JSON.
+pub fn json(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
     body(status, "application/json", format!("{value:#}\n"))
 }
 
-fn text(status: StatusCode, message: &str) -> Response<Full<Bytes>> {
+/// An answer in words.
+pub fn text(status: StatusCode, message: &str) -> Response<Body> {
     body(status, "text/plain; charset=utf-8", message.to_owned())
 }
 
-fn body(status: StatusCode, content_type: &'static str, content: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(content)));
+fn body(status: StatusCode, content_type: &'static str, content: String) -> Response<Body> {
+    let mut response = Response::new(Full::new(Bytes::from(content)).boxed_unsync());
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response

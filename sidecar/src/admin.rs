@@ -1,4 +1,4 @@
-//! What `/ready`, `/metrics` and `/config_dump` say of this sidecar. The server itself is the runtime's.
+//! What `/ready`, `/metrics`, `/config_dump`, `/explain` and `/tap` say of this sidecar. The server itself is the runtime's.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,10 +6,11 @@ use prometheus_client::registry::Registry;
 use serde_json::json;
 use weft_runtime::admin::Admin;
 
-use crate::{config::SidecarConfig, discovery::DiscoveryHandle, table::Directory};
+use crate::{config::SidecarConfig, discovery::DiscoveryHandle, record::Observed, table::Directory};
 
 pub mod dump;
 pub mod readiness;
+mod requests;
 
 use readiness::Readiness;
 
@@ -25,13 +26,16 @@ pub struct Sources {
     pub readiness: Readiness,
     /// What it counts.
     pub registry: Registry,
+    /// What its requests came to.
+    pub(crate) observed: Arc<Observed>,
 }
 
 /// The answers of this sidecar's admin server.
 pub fn admin(sources: Sources) -> Admin {
-    let Sources { config, directory, discovery, readiness, registry } = sources;
+    let Sources { config, directory, discovery, readiness, registry, observed } = sources;
     Admin {
         registry: Arc::new(Mutex::new(registry)),
+        more: Some(requests::more(observed)),
         ready: Arc::new(move || readiness.now().reasons()),
         config_dump: Arc::new(move || {
             let (config, table, discovery) =

@@ -27,6 +27,7 @@ mod concurrency;
 mod faults;
 mod limits;
 mod policy;
+mod records;
 mod services;
 mod settings;
 mod surroundings;
@@ -35,6 +36,7 @@ mod tests;
 mod validate;
 
 pub use faults::Faults;
+pub use records::{Condition, RecordFormat, RecordPolicy};
 pub use surroundings::PortReservation;
 
 /// What `weft-sidecar run` takes.
@@ -98,6 +100,8 @@ pub struct SidecarConfig {
     pub data_threads: usize,
     /// Where access records go.
     pub access_log: AccessLog,
+    /// Which, in what form, and what is kept of requests.
+    pub records: RecordPolicy,
     /// Timeouts, retries, balancing: the defaults for every service.
     pub policy: weft_model::policy::Policy,
     /// What clients may do.
@@ -205,9 +209,9 @@ pub enum Egress {
 pub enum AccessLog {
     /// Nowhere.
     Off,
-    /// JSON lines on stdout.
+    /// Lines on stdout.
     #[default]
     Stdout,
-    /// JSON lines appended to a file.
+    /// Lines appended to a file.
     File(PathBuf),
 }

@@ -31,8 +31,13 @@ use tokio::{
 pub use self::bind::{Listeners, UpstreamListeners};
 use self::{bind::ThreadListeners, caller::Callers, thread::Thread};
 use crate::{
-    clock, concurrency::Limiter, config::SidecarConfig, metrics::DataMetrics, record::RecordQueue,
-    table::Directory, trace::Traces,
+    clock,
+    concurrency::Limiter,
+    config::SidecarConfig,
+    metrics::DataMetrics,
+    record::{Observed, RecordQueue},
+    table::Directory,
+    trace::Traces,
 };
 
 /// Between deregistration and the first refusal: time for callers to hear of it.
@@ -61,6 +66,7 @@ pub struct DataThreads {
     /// Closed when the last thread has ended.
     ended: mpsc::Receiver<()>,
     threads: Vec<JoinHandle<()>>,
+    observed: Arc<Observed>,
 }
 
 /// What the calls of all threads share, beside the table.
@@ -95,7 +101,8 @@ pub fn spawn(
     listeners: Listeners,
     metrics: &Arc<DataMetrics>,
 ) -> io::Result<DataThreads> {
-    let records = RecordQueue::spawn(&config.access_log, Arc::clone(&metrics.records_dropped))?;
+    let dropped = Arc::clone(&metrics.records_dropped);
+    let (records, observed) = RecordQueue::spawn(&config.access_log, &config.records, directory, dropped)?;
     let listeners = listeners.split();
     let (phase, phases) = watch::channel(Phase::Serving);
     let (undrained, waiting) = watch::channel(listeners.len());
@@ -116,7 +123,7 @@ pub fn spawn(
         };
         threads.push(Builder::new().name(format!("weft-data-{number}")).spawn(move || run(seed))?);
     }
-    Ok(DataThreads { phase: Arc::new(phase), undrained: waiting, ended: end, threads })
+    Ok(DataThreads { phase: Arc::new(phase), undrained: waiting, ended: end, threads, observed })
 }
 
 impl DataThreads {
@@ -131,6 +138,11 @@ impl DataThreads {
                 begins
             });
         });
+    }
+
+    /// What the records of all threads tell.
+    pub(crate) const fn observed(&self) -> &Arc<Observed> {
+        &self.observed
     }
 
     /// Waits until no call has come for [`QUIET_AFTER`] and none is under way, or the drain timeout is over.

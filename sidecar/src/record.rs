@@ -2,8 +2,16 @@
 //! when it is dropped, so that a cancelled call has one too; a thread of its own formats and writes. When its
 //! queue is full records are dropped and counted: the data path never waits for a disk.
 
+mod choices;
+mod desk;
+mod filter;
 mod format;
+mod kept;
 mod recorder;
+mod ring;
+mod select;
+mod story;
+mod taps;
 mod writer;
 
 use std::{
@@ -12,19 +20,26 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
-use http::{HeaderValue, Method, Uri};
+use http::{HeaderValue, Method, Uri, request::Parts};
 use hyper::body::Incoming;
 use weft_model::error_code::ErrorCode;
 
-pub(crate) use self::recorder::{RecordQueue, Recorder};
+pub(crate) use self::{
+    desk::Observed,
+    filter::{Filter, pairs},
+    recorder::{RecordQueue, Recorder},
+    story::{Story, Terms, Try, Why},
+    taps::SUBSCRIBERS_MAX,
+};
 use crate::{
     clock,
     concurrency::Place,
     data::caller::Caller,
+    forward::REQUEST_ID,
     idle::Watch,
     limits::Limits,
     metrics::{Direction, ServiceMetrics},
-    trace::{Inherited, OpenTrace},
+    trace::{self, Inherited, OpenTrace},
 };
 
 /// One call, as it is written.
@@ -43,6 +58,9 @@ struct AccessRecord {
     received_bytes: u64,
     sent_bytes: u64,
     nanos: u64,
+    /// Of the rule that counted.
+    route: Option<Arc<str>>,
+    story: Story,
 }
 
 /// The request's own part of a record, known when it arrives.
@@ -51,6 +69,7 @@ pub(crate) struct Line {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) request_id: Option<HeaderValue>,
+    pub(crate) traceparent: Option<HeaderValue>,
 }
 
 /// A call under way. Its end, however it comes, is counted and recorded once. On the heap, since it moves from
@@ -80,6 +99,10 @@ pub(crate) struct Open {
     caller: Option<Rc<Caller>>,
     /// Sidecars that the call will have passed with this one; 0 = it is told to nobody.
     pub(crate) hops: u32,
+    /// The name of the rule that counts, where there are rules.
+    pub(crate) route: Option<Arc<str>>,
+    /// For who asks later.
+    pub(crate) story: Story,
     /// What else is held until the call has ended; most calls hold nothing.
     holds: Option<Box<Holds>>,
 }
@@ -115,6 +138,8 @@ impl RecordGuard {
             active: None,
             caller: None,
             hops: 0,
+            route: None,
+            story: Story::default(),
             holds: None,
         }))
     }
@@ -164,6 +189,25 @@ impl RecordGuard {
         self.sent = self.sent.saturating_add(bytes as u64);
     }
 
+    /// One more attempt begins.
+    pub(crate) fn begin_attempt(&mut self, endpoint: &Arc<str>) {
+        self.attempts += 1;
+        self.endpoint = Some(Arc::clone(endpoint));
+        if self.attempts > 1 {
+            self.story.last_began = clock::now();
+        }
+    }
+
+    /// The attempt under way is not the last; `came_to` is its status (0 = none) and its failure's name.
+    pub(crate) fn note_try(&mut self, why: Why, (status, error): (u16, Option<ErrorCode>)) {
+        if !self.recorder.is_on() {
+            return;
+        }
+        let began = self.story.last_began.max(self.started);
+        let endpoint = self.endpoint.clone();
+        self.story.tries.push(Try { endpoint, began, ended: clock::now(), status, error, why });
+    }
+
     /// It ended with a failure that has a name.
     pub(crate) fn fail(&mut self, code: ErrorCode) {
         self.error = Some(code);
@@ -178,6 +222,38 @@ impl RecordGuard {
     /// It ended as it should.
     pub(crate) fn complete(&mut self) {
         self.is_complete = true;
+    }
+}
+
+impl Line {
+    pub(crate) fn of(head: &Parts) -> Self {
+        Self {
+            method: head.method.clone(),
+            uri: head.uri.clone(),
+            request_id: head.headers.get(&REQUEST_ID).cloned(),
+            traceparent: head.headers.get(&trace::TRACEPARENT).cloned(),
+        }
+    }
+}
+
+impl AccessRecord {
+    /// By a failure of the mesh, or by the application's own word.
+    fn has_failed(&self) -> bool {
+        self.error.is_some() || self.status >= 500
+    }
+
+    /// Whether somebody may ask about it.
+    fn is_notable(&self) -> bool {
+        self.has_failed() || self.cancelled || self.attempts > 1
+    }
+
+    fn request_id(&self) -> Option<&[u8]> {
+        self.line.as_ref()?.request_id.as_ref().map(HeaderValue::as_bytes)
+    }
+
+    /// In hexadecimal digits, where the request came with a trace.
+    fn trace_id(&self) -> Option<&[u8]> {
+        trace::id_text(self.line.as_ref()?.traceparent.as_ref()?.as_bytes())
     }
 }
 
@@ -225,6 +301,8 @@ impl Drop for Open {
             received_bytes: self.received.get(),
             sent_bytes: self.sent,
             nanos,
+            route: self.route.take(),
+            story: std::mem::take(&mut self.story),
         });
     }
 }

@@ -275,6 +275,7 @@ impl Sidecar {
             discovery: self.discovery.clone(),
             readiness: self.readiness.clone(),
             registry,
+            observed: Arc::clone(self.data.observed()),
         };
         tokio::spawn(admin::admin(sources).serve(listener, self.drain.watch()));
     }

@@ -35,7 +35,7 @@ const SHARD_TRACES_MAX: usize = 4_096;
 /// Calls of one trace that are under way here at once and are told apart, at most.
 const CALLS_MAX: usize = 64;
 
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -172,15 +172,19 @@ impl Drop for OpenTrace {
 
 /// `00-<32 hex digits>-<16 hex digits>-<flags>`; later versions begin alike. All zeros is no id.
 fn trace_id(headers: &HeaderMap) -> Option<u128> {
-    let text = headers.get(&TRACEPARENT)?.as_bytes();
+    let digits = id_text(headers.get(&TRACEPARENT)?.as_bytes())?;
+    u128::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+/// The digits of the trace id in the header's value.
+pub(crate) fn id_text(text: &[u8]) -> Option<&[u8]> {
     let (version, rest) = text.split_at_checked(2)?;
     let (id, rest) = rest.strip_prefix(b"-")?.split_at_checked(32)?;
     let is_hex = |bytes: &[u8]| bytes.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     if !is_hex(version) || version == b"ff" || !is_hex(id) || rest.first() != Some(&b'-') {
         return None;
     }
-    let id = u128::from_str_radix(std::str::from_utf8(id).ok()?, 16).ok()?;
-    (id != 0).then_some(id)
+    id.iter().any(|digit| *digit != b'0').then_some(id)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ fn admin(reasons: &'static [&'static str]) -> Admin {
         registry: Arc::new(Mutex::new(registry)),
         ready: Arc::new(|| reasons.iter().map(ToString::to_string).collect()),
         config_dump: Arc::new(|| Box::pin(async { serde_json::json!({ "node": "n" }) })),
+        more: None,
     }
 }
 

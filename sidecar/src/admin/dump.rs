@@ -44,6 +44,7 @@ pub fn config(config: &SidecarConfig) -> Value {
             AccessLog::Stdout => "stdout".into(),
             AccessLog::File(path) => path.display().to_string(),
         },
+        "records": format!("{:?}", config.records),
         "policy": policy(&config.policy),
         "limits": limits(&config.limits),
         "headers": {

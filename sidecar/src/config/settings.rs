@@ -98,6 +98,19 @@ pub(super) struct Settings {
     /// Access records: stdout, off, or a file [default: stdout]
     #[arg(long, env = "WEFT_ACCESS_LOG", value_name = "WHERE")]
     pub(super) access_log: Option<String>,
+    /// How an access record looks: json or text [default: json]
+    #[arg(long, env = "WEFT_ACCESS_LOG_FORMAT", value_name = "FORMAT")]
+    pub(super) access_log_format: Option<String>,
+    /// The share of access records that is written, as 10%; failures are all written [default: 100%]
+    #[arg(long, env = "WEFT_ACCESS_LOG_SAMPLE", value_name = "SHARE")]
+    pub(super) access_log_sample: Option<String>,
+    /// Write access records of failures, and where one of these holds: errors (failures only), retried,
+    /// slower:TIME, or a class of status as 4xx [default: all]
+    #[arg(long, env = "WEFT_ACCESS_LOG_WHEN", value_name = "CONDITION", value_delimiter = ',')]
+    pub(super) access_log_when: Vec<String>,
+    /// How many of the last requests are kept for `weft explain`; 0 = none [default: 1024]
+    #[arg(long, env = "WEFT_EXPLAIN_REQUESTS", value_name = "N")]
+    pub(super) explain_requests: Option<usize>,
     /// Logs: text or json [default: text]
     #[arg(long, env = "WEFT_LOG_FORMAT", value_name = "FORMAT")]
     pub(super) log_format: Option<String>,
@@ -184,8 +197,9 @@ impl Settings {
         first!(
             control_plane service instance namespace node app protocol check check_interval check_timeout
             check_failures weight zone outbound inbound advertise admin data_dir insecure_listen egress threads
-            access_log log_format log connection_age_max outbound_connection_age_max drain_timeout no_proxy_env;
-            tags subscribe command upstreams services
+            access_log access_log_format access_log_sample explain_requests log_format log connection_age_max
+            outbound_connection_age_max drain_timeout no_proxy_env;
+            tags subscribe access_log_when command upstreams services
         )
     }
 
@@ -209,6 +223,8 @@ impl Settings {
             &mut self.admin,
             &mut self.egress,
             &mut self.access_log,
+            &mut self.access_log_format,
+            &mut self.access_log_sample,
             &mut self.log_format,
             &mut self.log,
             &mut self.connection_age_max,
@@ -217,7 +233,8 @@ impl Settings {
         ] {
             text.take_if(|text| text.trim().is_empty());
         }
-        for list in [&mut self.tags, &mut self.subscribe, &mut self.upstream_flags] {
+        for list in [&mut self.tags, &mut self.subscribe, &mut self.access_log_when, &mut self.upstream_flags]
+        {
             list.retain(|text| !text.trim().is_empty());
         }
         self.data_dir.take_if(|dir| dir.as_os_str().is_empty());

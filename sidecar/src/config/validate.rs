@@ -16,7 +16,8 @@ use weft_model::{
 use weft_runtime::{listen, telemetry::LogFormat};
 
 use super::{
-    AccessLog, Egress, Faults, InstanceConfig, PortReservation, SidecarConfig, faults::clip, policy::NEVER,
+    AccessLog, Egress, Faults, InstanceConfig, PortReservation, RecordPolicy, SidecarConfig, faults::clip,
+    policy::NEVER,
     services, settings::Settings, surroundings::Surroundings,
 };
 
@@ -78,6 +79,7 @@ impl Validator<'_> {
         let concurrency = self.settings.concurrency.as_ref();
         let concurrency = concurrency.map(|raw| raw.validate("concurrency", self.faults)).unwrap_or_default();
         let (egress, access_log, data_threads) = (self.egress(), self.access_log(), self.threads());
+        let records = RecordPolicy::validate(&self.settings, self.faults);
         let log_format = self.log_format();
         let drain_timeout = self.duration("drain_timeout", DRAIN_TIMEOUT, |settings| &settings.drain_timeout);
         let connection_age_max = self.age("connection_age_max", |settings| &settings.connection_age_max);
@@ -103,6 +105,7 @@ impl Validator<'_> {
             egress: egress?,
             data_threads: data_threads?,
             access_log,
+            records,
             policy,
             limits,
             headers,

@@ -45,11 +45,7 @@ pub(super) async fn call(
 ) -> Response<ResponseBody> {
     let (head, body) = request.into_parts();
     let version = head.version;
-    let line = thread.recorder.is_on().then(|| Line {
-        method: head.method.clone(),
-        uri: head.uri.clone(),
-        request_id: head.headers.get(&REQUEST_ID).cloned(),
-    });
+    let line = thread.recorder.is_on().then(|| Line::of(&head));
     let metrics = thread.inbound.metrics.as_ref().unwrap_or(&thread.unrouted);
     let mut record = RecordGuard::begin(&thread.recorder, metrics, line);
     record.active = Some(thread.inbound.begin());

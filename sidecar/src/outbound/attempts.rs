@@ -23,7 +23,7 @@ use weft_model::{
     retry::{self, Reason, Situation, Verdict},
 };
 
-use super::{call::Call, outcome::Outcome};
+use super::{call::Call, decide::Decision, outcome::Outcome};
 use crate::{
     answer::Reply,
     body::RequestBody,
@@ -33,6 +33,7 @@ use crate::{
     forward::{self, WEFT_RETRIED},
     load::{self, InFlight},
     pool::{Carrier, Pool, Wire},
+    record::{self, Why},
 };
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -58,6 +59,7 @@ type Tried = SmallVec<[Rc<Pool>; 4]>;
 
 /// Tries until there is an answer, or no reason to try again.
 pub(super) async fn run(call: &mut Call) -> Last {
+    call.record.story.terms = Some(call.terms_told());
     if let Err(code) = enter(call).await {
         return Last::local(code);
     }
@@ -84,9 +86,10 @@ pub(super) async fn run(call: &mut Call) -> Last {
         };
         if !call.service.withdraw_retry() {
             call.record.metrics().budget_exhausted.fetch_add(1, Relaxed);
+            call.record.story.is_budget_spent = true;
             return Last { result, is_budget_spent: true };
         }
-        call.note_retry(reason);
+        call.note_retry(reason, outcome);
         tried.push(Rc::clone(&endpoint.pool));
         discard::discard(result);
         if !wait.is_zero() {
@@ -176,11 +179,22 @@ impl Call {
         Terms { wire: decision.wire, idempotent: decision.idempotent, per_try: decision.per_try }
     }
 
+    fn terms_told(&self) -> record::Terms {
+        let Decision { limit, per_try, retries_max, idempotent, .. } = self.decision;
+        record::Terms {
+            table_version: self.thread.directory.version(),
+            timeout: limit.map(|limit| limit.time),
+            is_deadline: limit.is_some_and(|limit| limit.is_deadline),
+            per_try,
+            retries_max,
+            idempotent,
+        }
+    }
+
     /// Counts one more attempt, and makes its request.
     fn begin_attempt(&mut self, endpoint: &Rc<LocalEndpoint>, may_race: bool) -> Request<RequestBody> {
-        self.record.attempts += 1;
+        self.record.begin_attempt(&endpoint.label);
         self.current = Some(Rc::clone(endpoint));
-        self.record.endpoint = Some(Arc::clone(&endpoint.label));
         endpoint.metrics.requests.fetch_add(1, Relaxed);
         if let Some(place) = self.record.place() {
             place.begin();
@@ -282,7 +296,8 @@ impl Call {
         })
     }
 
-    fn note_retry(&mut self, reason: Reason) {
+    fn note_retry(&mut self, reason: Reason, outcome: Outcome) {
+        self.record.note_try(Why::Retried(reason), outcome.told());
         self.record.metrics().resilience.retry(reason);
         if let Some(inherited) = self.record.inherited() {
             inherited.note_retries(1);

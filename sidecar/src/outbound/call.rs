@@ -79,11 +79,7 @@ pub(super) async fn call(
     let (mut head, body) = request.into_parts();
     let inherited = hops::inherit(&thread.shared.traces, &mut head.headers);
     let came_with_id = ensure_request_id(&thread, &mut head.headers);
-    let line = thread.recorder.is_on().then(|| Line {
-        method: head.method.clone(),
-        uri: head.uri.clone(),
-        request_id: head.headers.get(&REQUEST_ID).cloned(),
-    });
+    let line = thread.recorder.is_on().then(|| Line::of(&head));
     let mut record = RecordGuard::begin(&thread.recorder, &thread.unrouted, line);
     let peer = Some(caller.peer.ip().to_canonical());
     record.came_on(caller, &body, &thread.config.limits);

@@ -45,6 +45,15 @@ impl Outcome {
         }
     }
 
+    /// For people: the status, where there was an answer, and the failure's name.
+    pub(crate) fn told(self) -> (u16, Option<ErrorCode>) {
+        match self {
+            Self::Answer { status, .. } => (status.as_u16(), None),
+            Self::Named(code) => (code.http_status(), Some(code)),
+            Self::Failed(failure) => (0, Some(failure.code)),
+        }
+    }
+
     /// How bad it was of the endpoint; `None` = not at all, or not its fault.
     pub(crate) fn fault(self) -> Option<outlier::Failure> {
         match self {

@@ -1,4 +1,4 @@
-//! An access record as a line of JSON, written by hand: it is made for every call, and serde's way through its
+//! An access record as a line of JSON (or, [`text`], of words), written by hand: it is made for every call, and serde's way through its
 //! fields costs more than all else that is done for a record.
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -7,6 +7,10 @@ use http::Method;
 
 use super::AccessRecord;
 
+mod text;
+
+pub(super) use self::text::text;
+
 /// Appends the record as one JSON object, without a line end. `time` is when the call ended.
 pub(super) fn json(record: &AccessRecord, time: SystemTime, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"time\":\"");
@@ -14,17 +18,20 @@ pub(super) fn json(record: &AccessRecord, time: SystemTime, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\",\"direction\":\"");
     out.extend_from_slice(record.direction.as_str().as_bytes());
     out.push(b'"');
-    text("service", record.service.as_bytes(), out);
+    string("service", record.service.as_bytes(), out);
+    if let Some(route) = &record.route {
+        string("route", route.as_bytes(), out);
+    }
     if let Some(endpoint) = &record.endpoint {
-        text("endpoint", endpoint.as_bytes(), out);
+        string("endpoint", endpoint.as_bytes(), out);
     }
     if let Some(line) = &record.line {
-        text("method", Method::as_str(&line.method).as_bytes(), out);
-        text("path", line.uri.path().as_bytes(), out);
+        string("method", Method::as_str(&line.method).as_bytes(), out);
+        string("path", line.uri.path().as_bytes(), out);
     }
     number("status", u64::from(record.status), out);
     if let Some(error) = record.error {
-        text("weft-error", error.as_str().as_bytes(), out);
+        string("weft-error", error.as_str().as_bytes(), out);
     }
     if record.cancelled {
         out.extend_from_slice(b",\"cancelled\":true");
@@ -34,8 +41,11 @@ pub(super) fn json(record: &AccessRecord, time: SystemTime, out: &mut Vec<u8>) {
     number("sent_bytes", record.sent_bytes, out);
     key("duration_ms", out);
     millis(record.nanos, out);
-    if let Some(id) = record.line.as_ref().and_then(|line| line.request_id.as_ref()) {
-        text("request_id", id.as_bytes(), out);
+    if let Some(id) = record.request_id() {
+        string("request_id", id, out);
+    }
+    if let Some(trace) = record.trace_id() {
+        string("trace_id", trace, out);
     }
     out.push(b'}');
 }
@@ -52,7 +62,7 @@ fn number(name: &str, value: u64, out: &mut Vec<u8>) {
 }
 
 /// A JSON string (RFC 8259 section 7). What is no UTF-8, which a header may hold, shows as U+FFFD.
-fn text(name: &str, value: &[u8], out: &mut Vec<u8>) {
+fn string(name: &str, value: &[u8], out: &mut Vec<u8>) {
     key(name, out);
     let is_plain = value.iter().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\'));
     if is_plain {

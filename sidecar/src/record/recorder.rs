@@ -3,7 +3,7 @@
 //! then, and neither a lock nor the wake of another thread.
 //!
 //! ```text
-//!  guard drops ─▶ batch ──full, or FLUSH_AFTER old──▶ bounded queue ─▶ weft-access-log ─▶ lines
+//!  guard drops ─▶ batch ──full, or FLUSH_AFTER old──▶ bounded queue ─▶ weft-access-log ─▶ desk
 //!                                                        └─ full: dropped, counted
 //! ```
 
@@ -17,13 +17,20 @@ use std::{
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use tokio::sync::Notify;
 
-use super::{AccessRecord, format, writer::Writer};
-use crate::{clock, config::AccessLog};
+use super::{
+    AccessRecord,
+    desk::{Desk, Observed},
+    writer::Writer,
+};
+use crate::{
+    config::{AccessLog, RecordPolicy},
+    table::Directory,
+};
 
 /// Records handed over at once.
 const BATCH_LENGTH: usize = 128;
@@ -51,15 +58,25 @@ pub(crate) struct Recorder {
 }
 
 impl RecordQueue {
-    /// Starts the writer.
+    /// Starts the writer, where records are written or kept. What may be asked of them is beside it.
     ///
     /// # Errors
     /// When the file cannot be opened for appending.
-    pub(crate) fn spawn(log: &AccessLog, dropped: Arc<AtomicU64>) -> io::Result<Self> {
-        let Some(out) = Writer::open(log)? else { return Ok(Self { queue: None, dropped }) };
+    pub(crate) fn spawn(
+        log: &AccessLog,
+        policy: &RecordPolicy,
+        directory: &Directory,
+        dropped: Arc<AtomicU64>,
+    ) -> io::Result<(Self, Arc<Observed>)> {
+        let observed = Arc::new(Observed::new(policy));
+        let out = Writer::open(log)?;
+        if out.is_none() && policy.kept == 0 {
+            return Ok((Self { queue: None, dropped }, observed));
+        }
         let (queue, batches) = sync_channel(BATCHES_MAX);
-        thread::Builder::new().name("weft-access-log".into()).spawn(move || write_all(&batches, out))?;
-        Ok(Self { queue: Some(queue), dropped })
+        let desk = Desk::new(out, policy.clone(), directory.clone(), Arc::clone(&observed));
+        thread::Builder::new().name("weft-access-log".into()).spawn(move || write_all(&batches, desk))?;
+        Ok((Self { queue: Some(queue), dropped }, observed))
     }
 }
 
@@ -68,7 +85,7 @@ impl Recorder {
         Self { queue, batch: RefCell::default(), begun: Notify::new() }
     }
 
-    /// Whether records are written at all.
+    /// Whether records are written or kept at all.
     pub(crate) fn is_on(&self) -> bool {
         self.queue.queue.is_some()
     }
@@ -114,15 +131,14 @@ impl Drop for Recorder {
 }
 
 /// Writes until every sender is gone.
-fn write_all(batches: &Receiver<Batch>, mut out: Writer) {
+fn write_all(batches: &Receiver<Batch>, mut desk: Desk) {
     let mut is_broken = false;
-    let mut line = Vec::new();
     while let Ok(batch) = batches.recv() {
-        let mut result = write_batch(&batch, &mut line, &mut out);
+        let mut result = desk.take(&batch);
         while let Ok(batch) = batches.try_recv() {
-            result = result.and_then(|()| write_batch(&batch, &mut line, &mut out));
+            result = desk.take(&batch).and(result);
         }
-        let result = result.and_then(|()| out.flush());
+        let result = result.and_then(|()| desk.flush());
         // Said once: a full disk must not fill the log as well.
         if let (Err(error), false) = (&result, is_broken) {
             tracing::error!(%error, "access records cannot be written");
@@ -131,26 +147,15 @@ fn write_all(batches: &Receiver<Batch>, mut out: Writer) {
     }
 }
 
-/// The time of day is looked up once a batch; the records' own times are counted from it.
-fn write_batch(batch: &Batch, line: &mut Vec<u8>, out: &mut Writer) -> io::Result<()> {
-    let (wall, now) = (SystemTime::now(), clock::now());
-    for record in batch {
-        line.clear();
-        let age = Duration::from_nanos(now.saturating_sub(record.ended));
-        format::json(record, wall.checked_sub(age).unwrap_or(wall), line);
-        line.push(b'\n');
-        out.write(line)?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::record::format::tests::record;
 
     fn recorder(log: &AccessLog) -> Recorder {
-        Recorder::new(RecordQueue::spawn(log, Arc::default()).unwrap())
+        let (directory, _publisher, _demands) = crate::table::directory();
+        let policy = RecordPolicy::default();
+        Recorder::new(RecordQueue::spawn(log, &policy, &directory, Arc::default()).unwrap().0)
     }
 
     #[tokio::test(start_paused = true)]

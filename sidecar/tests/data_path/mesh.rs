@@ -161,6 +161,7 @@ pub(crate) fn config() -> SidecarConfig {
         egress: Egress::Allow,
         data_threads: 1,
         access_log: AccessLog::Off,
+        records: Default::default(),
         policy: Policy::default(),
         limits: weft_sidecar::limits::Limits::default(),
         headers: weft_sidecar::limits::HeaderPolicy::default(),

@@ -22,7 +22,9 @@ use weft_model::{
 };
 
 use super::{Tried, attempt, next_endpoint};
-use crate::{answer::Reply, data::thread::LocalEndpoint, exchange::Failure, outbound::call::Call};
+use crate::{
+    answer::Reply, data::thread::LocalEndpoint, exchange::Failure, outbound::call::Call, record::Why,
+};
 
 type Finished = (Rc<LocalEndpoint>, u32, Result<Reply, Failure>);
 type Racing = FuturesUnordered<Pin<Box<dyn Future<Output = Finished>>>>;
@@ -59,6 +61,7 @@ pub(super) async fn race(
             () = sleep_until(due), if started < policy.attempts_max => {
                 due = Instant::now() + policy.delay;
                 if let Some(endpoint) = hedge(call, tried) {
+                    call.record.note_try(Why::Hedged, (0, None));
                     call.record.metrics().resilience.hedges.fetch_add(1, Relaxed);
                     start(call, &racing, endpoint, tried);
                     started += 1;

@@ -7,7 +7,10 @@ use serde_json::Value;
 use weft_model::error_code::ErrorCode;
 
 use super::*;
-use crate::{metrics::Direction, record::Line};
+use crate::{
+    metrics::Direction,
+    record::{Line, Story},
+};
 
 pub(in crate::record) fn record() -> AccessRecord {
     AccessRecord {
@@ -19,6 +22,7 @@ pub(in crate::record) fn record() -> AccessRecord {
             method: Method::GET,
             uri: "http://orders/a?secret=1".parse().unwrap(),
             request_id: Some("id".parse().unwrap()),
+            traceparent: None,
         }),
         status: 200,
         error: None,
@@ -27,6 +31,8 @@ pub(in crate::record) fn record() -> AccessRecord {
         received_bytes: 0,
         sent_bytes: 12,
         nanos: 1_234_567,
+        route: None,
+        story: Story::default(),
     }
 }
 
@@ -52,6 +58,25 @@ fn a_record_is_one_object_with_what_is_known() {
     assert_eq!(
         line(&failed),
         r#"{"time":"2000-02-29T00:00:00.000001Z","direction":"outbound","service":"orders.default","status":200,"weft-error":"no-route","cancelled":true,"attempts":1,"received_bytes":0,"sent_bytes":12,"duration_ms":1.234}"#
+    );
+}
+
+#[test]
+fn a_route_and_a_trace_are_told_in_both_forms() {
+    let mut traced = AccessRecord { route: Some("default/shop/0".into()), ..record() };
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    traced.line.as_mut().unwrap().traceparent = Some(trace.parse().unwrap());
+    let parsed: Value = serde_json::from_str(&line(&traced)).unwrap();
+    assert_eq!(parsed["route"], "default/shop/0");
+    assert_eq!(parsed["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    let mut words = Vec::new();
+    traced.line.as_mut().unwrap().request_id = Some("i d".parse().unwrap());
+    super::text(&traced, UNIX_EPOCH, &mut words);
+    assert_eq!(
+        String::from_utf8(words).unwrap(),
+        "1970-01-01T00:00:00.000000Z outbound GET /a 200 1.234ms service=orders.default route=default/shop/0 \
+         endpoint=node/1 attempts=1 received=0 sent=12 request_id=i\\x20d \
+         trace_id=4bf92f3577b34da6a3ce929d0e0e4736"
     );
 }
 
