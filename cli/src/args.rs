@@ -14,6 +14,10 @@ use crate::{
     up,
 };
 
+mod observe;
+
+pub use observe::{ExplainOptions, Rows, Side, TapOptions, TopOptions};
+
 /// `weft`.
 #[derive(Debug, Parser)]
 #[command(
@@ -94,6 +98,24 @@ pub enum Command {
     #[command(after_help = "Examples:\n  weft diff -f policies/ || weft apply -f policies/\n\n\
                             Exit code: 0 = nothing, 1 = something, or one is not valid, 2 = no control plane answers.")]
     Diff(DiffOptions),
+    /// What became of a request: rule, endpoints, attempts, times, at each sidecar that it crossed
+    #[command(after_help = "Examples:\n  weft explain 3f2504e04f8941d39a0c0305e82c3301\n  \
+                            weft explain 3f2504e04f8941d39a0c0305e82c3301 -o json\n\n\
+                            The id is what `x-request-id` says; each sidecar gives one to a request without, and writes it to its access log. \
+                            Sidecars keep their last requests only, and those that failed for longer. \
+                            Exit code: 0 = found, 1 = no sidecar knows it, 2 = no control plane answers.")]
+    Explain(ExplainOptions),
+    /// Requests to a service as they end, until Ctrl-C
+    #[command(after_help = "Examples:\n  weft tap orders\n  weft tap orders --errors --limit 10\n  \
+                      weft tap orders --method POST --path /v1/ --status 5xx -o json")]
+    Tap(TapOptions),
+    /// Rates, success and latency of services, again each second, until Ctrl-C
+    #[command(
+        after_help = "Examples:\n  weft top\n  weft top orders --by endpoint\n  weft top --once -o json\n\n\
+                            Percentiles are those of histograms: exact to a bucket. \
+                            Exit code with --once: 0 = there were requests, 1 = none, 2 = no control plane answers."
+    )]
+    Top(TopOptions),
     /// Read and write the key-value store
     #[command(
         subcommand,

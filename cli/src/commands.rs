@@ -12,9 +12,12 @@ use crate::{
 };
 
 mod check;
+mod explain;
 mod kv;
 mod resources;
 mod store;
+mod tap;
+mod top;
 mod views;
 
 /// What was found out.
@@ -59,6 +62,11 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Get(options) => resources::get(&options).await?,
         Command::Delete(options) => resources::delete(&options).await?,
         Command::Diff(options) => resources::diff(&options).await?,
+        Command::Explain(options) => {
+            explain::run(&connect(&options.connection)?, &options.id, options.output.format).await?
+        }
+        Command::Tap(options) => tap::run(&connect(&options.connection)?, &options).await?,
+        Command::Top(options) => top::run(&connect(&options.connection)?, &options).await?,
         Command::Kv(command) => kv::run(command).await?,
         Command::Store(command) => store::run(command).await?,
     };

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!  args ─▶ commands ─▶ api ─▶ client ──HTTP──▶ weft-control-plane
+//!              ├─────▶ sidecars ──HTTP──▶ admin servers
 //!              ├─────▶ up ──processes──▶ weft-control-plane, weft-sidecar × replicas
 //!              └─────▶ demo ──▶ `weft up` + load + faults
 //! ```
@@ -17,4 +18,6 @@ pub mod manifest;
 pub mod mesh;
 pub mod objects;
 pub mod output;
+pub mod samples;
+pub mod sidecars;
 pub mod up;

@@ -12,7 +12,7 @@ mod hedge;
 
 use std::{
     rc::Rc,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::atomic::Ordering::Relaxed,
     time::{Duration, SystemTime},
 };
 
