@@ -58,8 +58,9 @@ impl InFlight {
     pub(crate) fn answer(&mut self, sent_at: u64, is_new_connection: bool) {
         let now = clock::now();
         let cell = &self.endpoint.shared.cell;
-        let rtt = Duration::from_nanos(now.saturating_sub(sent_at));
-        let before = read_ewma(cell);
+        let nanos = now.saturating_sub(sent_at);
+        self.endpoint.metrics.latency.observe(nanos);
+        let (rtt, before) = (Duration::from_nanos(nanos), read_ewma(cell));
         let ewma = if is_new_connection { before.observe_cold(rtt, now) } else { before.observe(rtt, now) };
         cell.ewma_bits.store(ewma.nanos.to_bits(), Relaxed);
         cell.ewma_at.store(ewma.at, Relaxed);

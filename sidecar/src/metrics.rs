@@ -2,6 +2,8 @@
 //! atomics that only it writes, found once and kept by the service's local record. The collector sums them
 //! when it is scraped.
 
+mod codes;
+mod latency;
 mod render;
 mod resilience;
 
@@ -13,7 +15,7 @@ use std::sync::{
 use parking_lot::Mutex;
 use weft_model::error_code::ErrorCode;
 
-pub use self::resilience::ResilienceMetrics;
+pub use self::{codes::Codes, latency::Latency, resilience::ResilienceMetrics};
 use crate::data::caller::Reason;
 
 /// Upper bounds of the latency histogram, in seconds; one more bucket holds what is slower.
@@ -72,8 +74,8 @@ pub struct ServiceMetrics {
     pub service: Arc<str>,
     classes: [AtomicU64; 6],
     errors: [AtomicU64; ErrorCode::ALL.len()],
-    buckets: [AtomicU64; LATENCY_BOUNDS.len() + 1],
-    latency_nanos: AtomicU64,
+    codes: Codes,
+    latency: Latency,
     /// What retries, hedges and limits did.
     pub resilience: ResilienceMetrics,
     /// Retries that the budget did not allow.
@@ -103,6 +105,8 @@ pub struct EndpointMetrics {
     pub requests: AtomicU64,
     /// Attempts that failed there, as outlier ejection counts.
     pub failures: AtomicU64,
+    /// From an attempt to the head of its answer.
+    pub latency: Latency,
     /// Times it was ejected, by [`Ejection`].
     pub ejections: [AtomicU64; Ejection::ALL.len()],
 }
@@ -159,6 +163,7 @@ impl DataMetrics {
             endpoint: Arc::clone(endpoint),
             requests: AtomicU64::default(),
             failures: AtomicU64::default(),
+            latency: Latency::default(),
             ejections: Default::default(),
         });
         let mut endpoints = self.endpoints.lock();
@@ -181,8 +186,8 @@ impl ServiceMetrics {
             service,
             classes: Default::default(),
             errors: Default::default(),
-            buckets: Default::default(),
-            latency_nanos: AtomicU64::default(),
+            codes: Codes::default(),
+            latency: Latency::default(),
             resilience: ResilienceMetrics::default(),
             budget_exhausted: AtomicU64::default(),
             mirrored: AtomicU64::default(),
@@ -203,13 +208,8 @@ impl ServiceMetrics {
         if let Some(cell) = cell {
             cell.fetch_add(1, Relaxed);
         }
-        #[allow(clippy::cast_precision_loss, reason = "a bucket is found, nothing is counted")]
-        let seconds = nanos as f64 / 1e9;
-        let bucket = LATENCY_BOUNDS.iter().take_while(|bound| seconds > **bound).count();
-        if let Some(bucket) = self.buckets.get(bucket) {
-            bucket.fetch_add(1, Relaxed);
-        }
-        self.latency_nanos.fetch_add(nanos, Relaxed);
+        self.codes.count(status);
+        self.latency.observe(nanos);
     }
 }
 

@@ -1,7 +1,12 @@
 //! What a person can see of requests in a running mesh: `weft explain` over two sidecars, `weft tap`, `weft top`, and
 //! an access log that holds what was asked for.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
@@ -121,11 +126,14 @@ async fn a_tap_shows_what_its_filter_wants_and_top_what_is_called() -> anyhow::R
     ensure!(!tap.output().contains("/other"), "{}", tap.output());
 
     let mut top = Process::spawn("top", &mut mesh.weft(&["top", "--once"])?, mesh.dir.path())?;
-    let status = eventually("top has counted", TIMEOUT, async || {
+    let deadline = Instant::now() + TIMEOUT;
+    let status = loop {
         mesh.send("3", "/counted").await?;
-        top.try_wait()?.context("still counts")
-    })
-    .await?;
+        if let Some(status) = top.try_wait()? {
+            break status;
+        }
+        ensure!(Instant::now() < deadline, "top still counts: {}", top.output());
+    };
     let output = top.output();
     ensure!(status.success() && output.contains("orders.default") && output.contains("100.00 %"), "{output}");
     Ok(())

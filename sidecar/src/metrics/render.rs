@@ -13,7 +13,10 @@ use prometheus_client::{
 };
 use weft_model::error_code::ErrorCode;
 
-use super::{DataMetrics, Ejection, LATENCY_BOUNDS, ServiceMetrics};
+use super::{
+    DataMetrics, Ejection, ServiceMetrics,
+    latency::{Sum, encode_histograms},
+};
 use crate::data::caller::Reason;
 
 pub(super) type Labels<'a> = Vec<(&'static str, &'a str)>;
@@ -25,6 +28,7 @@ impl Collector for DataMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let services = self.services.lock().clone();
         encode_requests(&mut encoder, &services)?;
+        super::codes::encode(&mut encoder, &services)?;
         encode_latency(&mut encoder, &services)?;
         super::resilience::encode(&mut encoder, &services)?;
         let counts: [(&str, &str, Count); 7] = [
@@ -61,10 +65,12 @@ impl DataMetrics {
     fn encode_endpoints(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
         let cells: Vec<_> = self.endpoints.lock().iter().filter_map(std::sync::Weak::upgrade).collect();
         let (mut requests, mut failures, mut ejections) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut latencies: BTreeMap<Labels<'_>, Sum> = BTreeMap::new();
         for cell in &cells {
             let labels = || vec![("service", &*cell.service), ("endpoint", &*cell.endpoint)];
             *requests.entry(labels()).or_insert(0) += cell.requests.load(Relaxed);
             *failures.entry(labels()).or_insert(0) += cell.failures.load(Relaxed);
+            latencies.entry(labels()).or_default().add(&cell.latency);
             for (kind, count) in Ejection::ALL.into_iter().zip(&cell.ejections) {
                 let count = count.load(Relaxed);
                 if count > 0 {
@@ -76,6 +82,8 @@ impl DataMetrics {
         }
         encode_counters(encoder, "weft_endpoint_requests", "Attempts sent to an endpoint", requests)?;
         encode_counters(encoder, "weft_endpoint_failures", "Attempts that failed there", failures)?;
+        let help = "Time from an attempt to the head of its answer";
+        encode_histograms(encoder, "weft_endpoint_duration_seconds", help, &latencies)?;
         encode_counters(encoder, "weft_endpoint_ejections", "Times it was ejected", ejections)
     }
 
@@ -141,33 +149,12 @@ fn encode_latency(
     encoder: &mut DescriptorEncoder,
     services: &[std::sync::Arc<ServiceMetrics>],
 ) -> fmt::Result {
-    let mut sums: BTreeMap<Labels<'_>, (u64, [u64; LATENCY_BOUNDS.len() + 1])> = BTreeMap::new();
+    let mut sums: BTreeMap<Labels<'_>, Sum> = BTreeMap::new();
     for cell in services {
-        let (nanos, buckets) = sums.entry(by_service(cell)).or_default();
-        *nanos += cell.latency_nanos.load(Relaxed);
-        for (sum, bucket) in buckets.iter_mut().zip(&cell.buckets) {
-            *sum += bucket.load(Relaxed);
-        }
+        sums.entry(by_service(cell)).or_default().add(&cell.latency);
     }
-    let mut metric = encoder.encode_descriptor(
-        "weft_request_duration_seconds",
-        "Time from a request's arrival to the end of its response",
-        None,
-        MetricType::Histogram,
-    )?;
-    for (labels, (nanos, counts)) in &sums {
-        let bounds = LATENCY_BOUNDS.into_iter().chain([f64::MAX]);
-        let buckets: Vec<(f64, u64)> = bounds.zip(counts.iter().copied()).collect();
-        #[allow(clippy::cast_precision_loss, reason = "a float is what the format has")]
-        let seconds = *nanos as f64 / 1e9;
-        metric.encode_family(labels)?.encode_histogram::<NoLabelSet>(
-            seconds,
-            counts.iter().sum(),
-            &buckets,
-            None,
-        )?;
-    }
-    Ok(())
+    let help = "Time from a request's arrival to the end of its response";
+    encode_histograms(encoder, "weft_request_duration_seconds", help, &sums)
 }
 
 pub(super) fn encode_counters(
