@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 
+mod observe;
 mod resources;
 
+pub use observe::{ExplainOptions, Rows, Side, TapOptions, TopOptions};
 pub use resources::{ApplyOptions, DeleteOptions, DiffOptions, GetOptions, ResourceFormat};
 
 use crate::{
@@ -13,10 +15,6 @@ use crate::{
     output::{Colour, Format},
     up,
 };
-
-mod observe;
-
-pub use observe::{ExplainOptions, Rows, Side, TapOptions, TopOptions};
 
 /// `weft`.
 #[derive(Debug, Parser)]

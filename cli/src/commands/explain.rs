@@ -62,6 +62,7 @@ fn story(request: &Value) -> String {
     row(&mut text, "began", word(request, "began"));
     row(&mut text, "trace", word(request, "trace_id"));
     row(&mut text, "route", word(request, "route"));
+    row(&mut text, "backend", word(request, "backend"));
     row(&mut text, "choice", &choice(&request["endpoints"]));
     row(&mut text, "policy", &policy(&request["policy"]));
     for tried in request["tries"].as_array().into_iter().flatten() {

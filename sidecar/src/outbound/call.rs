@@ -126,7 +126,7 @@ async fn to_service(
     service: Rc<LocalService>,
     peer: Option<IpAddr>,
     (mut head, body): (Parts, Incoming),
-    record: RecordGuard,
+    mut record: RecordGuard,
 ) -> Response<ResponseBody> {
     let version = head.version;
     let asked = prepare(&thread.config, &mut head);
@@ -135,6 +135,9 @@ async fn to_service(
             Ok(way) => way,
             Err(instead) => return instead.answer(forward::is_grpc(&head.headers), record),
         };
+    if let Some(ruled) = &ruled {
+        ruled.tell(&mut record, &service);
+    }
     let mut decision = decide(&head, &policy, total);
     match hops::limit(&record, decision.limit) {
         Ok(limit) => decision.limit = limit,

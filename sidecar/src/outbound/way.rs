@@ -8,7 +8,7 @@
 //!          404      429    301 … 308   its status                      500
 //! ```
 
-use std::{net::IpAddr, rc::Rc, time::Duration};
+use std::{net::IpAddr, rc::Rc, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Response, header, request::Parts};
 use weft_model::{
@@ -142,6 +142,12 @@ impl Ruled {
     /// Edits a head on its way back: the backend's filters first, as the nearer ones.
     pub(super) fn edit_response(&self, headers: &mut HeaderMap) {
         self.filters().for_each(|filters| filters.edit_response(headers));
+    }
+
+    /// For the record: the rule's name, and who is called.
+    pub(super) fn tell(&self, record: &mut RecordGuard, service: &LocalService) {
+        record.route = self.routes.rule(self.rule).map(|rule| Arc::clone(&rule.name));
+        record.story.backend = Some(Arc::clone(&service.metrics.service));
     }
 
     fn filters(&self) -> impl Iterator<Item = &Filters> {

@@ -31,6 +31,7 @@ pub(super) struct Kept {
     service: Arc<str>,
     endpoint: Option<Arc<str>>,
     route: Option<Arc<str>>,
+    backend: Option<Arc<str>>,
     method: String,
     path: String,
     request_id: String,
@@ -58,6 +59,7 @@ impl Kept {
             service: Arc::clone(&record.service),
             endpoint: None,
             route: None,
+            backend: None,
             method: String::new(),
             path: String::new(),
             request_id: String::new(),
@@ -87,6 +89,7 @@ impl Kept {
         self.service.clone_from(&record.service);
         self.endpoint.clone_from(&record.endpoint);
         self.route.clone_from(&record.route);
+        self.backend.clone_from(&story.backend);
         let line = record.line.as_ref();
         copy(&mut self.method, line.map(|line| line.method.as_str().as_bytes()));
         copy(&mut self.path, line.map(|line| line.uri.path().as_bytes()));
@@ -121,6 +124,7 @@ impl Kept {
             "direction": self.direction.as_str(),
             "service": *self.service,
             "route": self.route.as_deref(),
+            "backend": self.backend.as_deref(),
             "endpoint": self.endpoint.as_deref(),
             "method": said(&self.method),
             "path": said(&self.path),

@@ -50,7 +50,10 @@ impl Rings {
         for record in batch {
             let age = Duration::from_nanos(now.saturating_sub(record.ended));
             let ended = wall.checked_sub(age).unwrap_or(wall);
-            let choices = record.story.terms.and_then(|_| counter.of(&record.service));
+            let choices = record
+                .story
+                .terms
+                .and_then(|_| counter.of(record.story.backend.as_ref().unwrap_or(&record.service)));
             if record.is_notable() {
                 rings.notable.put(record, ended, choices);
             }

@@ -45,6 +45,8 @@ pub(crate) enum Why {
 pub(crate) struct Story {
     /// None for what was refused before it had a service, and for connections.
     pub(crate) terms: Option<Terms>,
+    /// Who was called, where a rule said so.
+    pub(crate) backend: Option<Arc<str>>,
     /// Empty for most calls, and then no memory.
     pub(crate) tries: Vec<Try>,
     /// When the last attempt began; 0 = with the call.
