@@ -45,13 +45,16 @@ pub type Dumping = Pin<Box<dyn Future<Output = serde_json::Value> + Send>>;
 /// What a path is answered with; it may go on for as long as its connection may.
 pub type Body = UnsyncBoxBody<Bytes, Infallible>;
 
+/// `None` = no such path.
+pub type Answer = dyn Fn(&Uri) -> Option<Response<Body>> + Send + Sync;
+
 /// Paths of the owner's own.
 #[derive(Clone)]
 pub struct More {
     /// As they are listed to who asks for another.
     pub paths: &'static str,
-    /// `None` = no such path.
-    pub answer: Arc<dyn Fn(&Uri) -> Option<Response<Body>> + Send + Sync>,
+    /// What they are answered with.
+    pub answer: Arc<Answer>,
 }
 
 /// What the server asks its owner.

@@ -65,7 +65,7 @@ impl Mesh {
         eventually("the request is kept", TIMEOUT, async || {
             let answer = get(self.caller.admin, "localhost", &format!("/explain?id={id}")).await?;
             let told = answer.json()?;
-            Ok(told["requests"].get(0).context("not yet")?.clone())
+            Ok(told.pointer("/requests/0").context("not yet")?.clone())
         })
         .await
     }

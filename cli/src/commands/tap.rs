@@ -142,7 +142,7 @@ async fn lines(sidecar: &Sidecar, mut body: Incoming, events: &mpsc::Sender<Even
 fn print(sidecar: &Sidecar, line: &[u8], format: Format) -> anyhow::Result<bool> {
     let mut record: Value =
         serde_json::from_slice(line).context("a sidecar has sent a line that is no JSON")?;
-    if let Some(count) = record["dropped"].as_u64() {
+    if let Some(count) = record.get("dropped").and_then(Value::as_u64) {
         output::note(format!("{} was faster than this: {count} requests are not shown", sidecar.name()));
         return Ok(false);
     }

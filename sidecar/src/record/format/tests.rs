@@ -71,7 +71,7 @@ fn a_route_and_a_trace_are_told_in_both_forms() {
     assert_eq!(parsed["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
     let mut words = Vec::new();
     traced.line.as_mut().unwrap().request_id = Some("i d".parse().unwrap());
-    super::text(&traced, UNIX_EPOCH, &mut words);
+    text(&traced, UNIX_EPOCH, &mut words);
     assert_eq!(
         String::from_utf8(words).unwrap(),
         "1970-01-01T00:00:00.000000Z outbound GET /a 200 1.234ms service=orders.default route=default/shop/0 \
