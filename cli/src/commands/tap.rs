@@ -43,28 +43,18 @@ pub(super) async fn run(client: &Client, options: &TapOptions) -> anyhow::Result
     let mut listening = HashSet::new();
     let mut looks = tokio::time::interval(LOOK_INTERVAL);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut left = options.limit;
+    let (mut left, mut is_told) = (options.limit, true);
     while left != Some(0) {
         tokio::select! {
             // Sidecars first: lines may come without end.
             biased;
             _ = looks.tick() => {
-                let found = match sidecars::list(client).await {
-                    // The control plane may be away for a while; what was found streams on.
-                    Err(error) if !listening.is_empty() => {
-                        tracing::debug!(%error, "cannot look for sidecars");
-                        continue;
-                    }
-                    found => found?,
-                };
-                let before = listening.len();
-                for sidecar in found {
-                    if listening.insert(sidecar.clone()) {
-                        let body = admins.stream(&sidecar, &path).await;
-                        tokio::spawn(listen(sidecar, body, events.clone()));
-                    }
+                for sidecar in look(client, &mut listening).await? {
+                    let body = admins.stream(&sidecar, &path).await;
+                    tokio::spawn(listen(sidecar, body, events.clone()));
+                    is_told = false;
                 }
-                if listening.len() != before {
+                if !std::mem::replace(&mut is_told, true) {
                     output::note(format!("listening at {} sidecars", listening.len()));
                 }
             }
@@ -84,6 +74,20 @@ pub(super) async fn run(client: &Client, options: &TapOptions) -> anyhow::Result
         }
     }
     Ok(Answer::Yes)
+}
+
+/// The sidecars that nobody listens at yet; from then on somebody does.
+async fn look(client: &Client, listening: &mut HashSet<Sidecar>) -> anyhow::Result<Vec<Sidecar>> {
+    let mut found = match sidecars::list(client).await {
+        // The control plane may be away for a while; what was found streams on.
+        Err(error) if !listening.is_empty() => {
+            tracing::debug!(%error, "cannot look for sidecars");
+            return Ok(Vec::new());
+        }
+        found => found?,
+    };
+    found.retain(|sidecar| listening.insert(sidecar.clone()));
+    Ok(found)
 }
 
 fn query(options: &TapOptions) -> String {

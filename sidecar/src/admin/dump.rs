@@ -9,7 +9,7 @@ use weft_model::{
 };
 
 use crate::{
-    config::{AccessLog, Egress, InstanceConfig, SidecarConfig},
+    config::{AccessLog, Egress, InstanceConfig, SidecarConfig, Upstream},
     limits::Limits,
     table::{ServiceTable, Table, TableEndpoint},
 };
@@ -27,12 +27,7 @@ pub fn config(config: &SidecarConfig) -> Value {
         "admin": config.admin,
         "data_dir": config.data_dir,
         "insecure_listen": config.insecure_listen,
-        "upstreams": config.upstreams.iter().map(|upstream| json!({
-            "service": upstream.service,
-            "port_name": upstream.port_name,
-            "listen": upstream.listen,
-            "protocol": upstream.protocol,
-        })).collect::<Vec<_>>(),
+        "upstreams": config.upstreams.iter().map(upstream).collect::<Vec<_>>(),
         "subscribe": config.subscribe,
         "egress": match config.egress {
             Egress::Allow => "allow",
@@ -56,6 +51,15 @@ pub fn config(config: &SidecarConfig) -> Value {
         "connection_age_max": or_never(config.connection_age_max),
         "outbound_connection_age_max": or_never(config.outbound_connection_age_max),
         "drain_timeout": humantime::format_duration(config.drain_timeout).to_string(),
+    })
+}
+
+fn upstream(upstream: &Upstream) -> Value {
+    json!({
+        "service": upstream.service,
+        "port_name": upstream.port_name,
+        "listen": upstream.listen,
+        "protocol": upstream.protocol,
     })
 }
 

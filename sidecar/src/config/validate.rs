@@ -17,8 +17,7 @@ use weft_runtime::{listen, telemetry::LogFormat};
 
 use super::{
     AccessLog, Egress, Faults, InstanceConfig, PortReservation, RecordPolicy, SidecarConfig, faults::clip,
-    policy::NEVER,
-    services, settings::Settings, surroundings::Surroundings,
+    policy::NEVER, services, settings::Settings, surroundings::Surroundings,
 };
 
 /// Where the application's calls come in, when nobody says.

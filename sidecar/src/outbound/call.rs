@@ -132,12 +132,9 @@ async fn to_service(
     let asked = prepare(&thread.config, &mut head);
     let Way { service, policy, total, fault, ruled, copies } =
         match Way::find(&thread, service, (&mut head, peer)).await {
-            Ok(way) => way,
+            Ok(way) => way.told(&mut record),
             Err(instead) => return instead.answer(forward::is_grpc(&head.headers), record),
         };
-    if let Some(ruled) = &ruled {
-        ruled.tell(&mut record, &service);
-    }
     let mut decision = decide(&head, &policy, total);
     match hops::limit(&record, decision.limit) {
         Ok(limit) => decision.limit = limit,

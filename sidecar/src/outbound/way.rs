@@ -76,6 +76,15 @@ impl Way {
         Box::pin(Self::by_rules(thread, front, &routes, (head, peer))).await
     }
 
+    /// With the rule's name and who is called in the record.
+    pub(super) fn told(self, record: &mut RecordGuard) -> Self {
+        if let Some(Ruled { routes, rule, .. }) = &self.ruled {
+            record.route = routes.rule(*rule).map(|rule| Arc::clone(&rule.name));
+            record.story.backend = Some(Arc::clone(&self.service.metrics.service));
+        }
+        self
+    }
+
     /// Of a service that nothing is said about.
     fn straight(service: Rc<LocalService>) -> Self {
         let policy = Rc::clone(&service.policy);
@@ -142,12 +151,6 @@ impl Ruled {
     /// Edits a head on its way back: the backend's filters first, as the nearer ones.
     pub(super) fn edit_response(&self, headers: &mut HeaderMap) {
         self.filters().for_each(|filters| filters.edit_response(headers));
-    }
-
-    /// For the record: the rule's name, and who is called.
-    pub(super) fn tell(&self, record: &mut RecordGuard, service: &LocalService) {
-        record.route = self.routes.rule(self.rule).map(|rule| Arc::clone(&rule.name));
-        record.story.backend = Some(Arc::clone(&service.metrics.service));
     }
 
     fn filters(&self) -> impl Iterator<Item = &Filters> {

@@ -186,9 +186,12 @@ fn terms(terms: &Terms) -> Value {
 }
 
 /// Milliseconds with three places.
-#[allow(clippy::cast_precision_loss, reason = "microseconds of a call fit a float")]
 fn millis(nanos: u64) -> f64 {
-    (nanos / 1_000) as f64 / 1_000.0
+    let micros = nanos / 1_000;
+    let whole = u32::try_from(micros / 1_000).unwrap_or(u32::MAX);
+    let rest = u32::try_from(micros % 1_000).unwrap_or_default();
+    // The nearest number to the one with three places, which is then written with them.
+    (f64::from(whole) * 1_000.0 + f64::from(rest)) / 1_000.0
 }
 
 fn said(text: &str) -> Option<&str> {

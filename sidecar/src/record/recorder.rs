@@ -153,7 +153,7 @@ mod tests {
     use crate::record::format::tests::record;
 
     fn recorder(log: &AccessLog) -> Recorder {
-        let (directory, _publisher, _demands) = crate::table::directory();
+        let (directory, _publisher, _demands) = crate::table::directory(crate::table::Home::default());
         let policy = RecordPolicy::default();
         Recorder::new(RecordQueue::spawn(log, &policy, &directory, Arc::default()).unwrap().0)
     }
