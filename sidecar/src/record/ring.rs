@@ -126,8 +126,9 @@ mod tests {
     fn a_failure_that_is_in_both_is_told_once_and_nothing_of_an_empty_id() {
         let rings = Mutex::new(Rings::new(8));
         keep(&rings, 1, Some(ErrorCode::UpstreamReset));
-        assert_eq!((rings.lock().tell("1").len(), rings.lock().tell("").len()), (1, 0));
-        let told = rings.lock().tell("1").remove(0);
+        let rings = rings.lock();
+        assert_eq!((rings.tell("1").len(), rings.tell("").len()), (1, 0));
+        let told = rings.tell("1").remove(0);
         assert_eq!(told["tries"][0]["endpoint"], "node/1");
         assert_eq!(told["duration_ms"], 1.234);
     }

@@ -53,10 +53,11 @@ impl Taps {
         let mut made = None;
         let mut subscribers = self.subscribers.lock();
         subscribers.retain_mut(|subscriber| {
-            if subscriber.filter.wants(record) {
+            let is_there = !subscriber.lines.is_closed();
+            if is_there && subscriber.filter.wants(record) {
                 subscriber.send(made.get_or_insert_with(&line));
             }
-            !subscriber.lines.is_closed()
+            is_there
         });
         self.listening.store(subscribers.len(), Relaxed);
     }
