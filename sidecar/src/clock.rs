@@ -1,15 +1,18 @@
 //! The process's own time scale: what the shared cells of the table are counted in.
 
-use std::{
-    sync::OnceLock,
-    time::{Duration, Instant},
-};
+use std::{sync::OnceLock, time::Duration};
+
+// In unit tests time goes by tokio's clock, so that a test can hold it still.
+#[cfg(not(test))]
+use std::time::Instant;
+#[cfg(test)]
+use tokio::time::Instant;
 
 static EPOCH: OnceLock<Instant> = OnceLock::new();
 
 /// Nanoseconds since the process's epoch, which is the first call; never 0, so that 0 can mean `never`.
 pub fn now() -> u64 {
-    u64::try_from(EPOCH.get_or_init(Instant::now).elapsed().as_nanos()).unwrap_or(u64::MAX).saturating_add(1)
+    u64::try_from(epoch().elapsed().as_nanos()).unwrap_or(u64::MAX).saturating_add(1)
 }
 
 /// The time that is so long from now.
@@ -26,4 +29,14 @@ pub const fn ms(nanos: u64) -> u32 {
 /// A time of [`now`] in whole seconds.
 pub fn secs(nanos: u64) -> u32 {
     u32::try_from(nanos / 1_000_000_000).unwrap_or(u32::MAX)
+}
+
+#[cfg(not(test))]
+fn epoch() -> Instant {
+    *EPOCH.get_or_init(Instant::now)
+}
+
+#[cfg(test)]
+fn epoch() -> Instant {
+    crate::simulation::epoch().unwrap_or_else(|| *EPOCH.get_or_init(Instant::now))
 }

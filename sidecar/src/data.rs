@@ -7,7 +7,7 @@
 //! ```
 //! Outbound serves until the end: an application that stops may still have calls to make.
 
-mod accept;
+pub(crate) mod accept;
 mod bind;
 pub(crate) mod caller;
 pub(crate) mod guarded;
@@ -179,15 +179,20 @@ fn run(seed: Seed) {
     let mut end = phase.clone();
     runtime.block_on(async move {
         let thread = Rc::new(Thread::new(&config, directory, metrics, records, phase, shared));
-        tokio::task::spawn_local(Rc::clone(&thread).follow());
-        tokio::task::spawn_local(sweep(Rc::clone(&thread)));
-        tokio::task::spawn_local(Rc::clone(&thread.recorder).flush_in_time());
-        tokio::task::spawn_local(report_quiet(Rc::clone(&thread), undrained));
-        tokio::task::spawn_local(watch_callers(Rc::clone(&thread)));
+        tend(&thread, undrained);
         accept::listen(&thread, listeners);
         // An error means that the handle is gone, which is an end as well.
         let _ = end.wait_for(|phase| *phase == Phase::End).await;
     });
+}
+
+/// Starts what a thread does beside its calls.
+pub(crate) fn tend(thread: &Rc<Thread>, undrained: watch::Sender<usize>) {
+    tokio::task::spawn_local(Rc::clone(thread).follow());
+    tokio::task::spawn_local(sweep(Rc::clone(thread)));
+    tokio::task::spawn_local(Rc::clone(&thread.recorder).flush_in_time());
+    tokio::task::spawn_local(report_quiet(Rc::clone(thread), undrained));
+    tokio::task::spawn_local(watch_callers(Rc::clone(thread)));
 }
 
 async fn sweep(thread: Rc<Thread>) {

@@ -10,7 +10,6 @@ mod opaque;
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use tokio::net::TcpStream;
 use weft_model::{endpoint::Protocol, error_code::ErrorCode};
 
 use self::http::Host;
@@ -23,6 +22,7 @@ use crate::{
     },
     detect::{DETECT_TIMEOUT, Detected, detect_any, detect_http},
     hop::{self, Decoded, Hop},
+    net::TcpStream,
     pool::Wire,
     stream::Stream,
 };

@@ -29,12 +29,15 @@ pub mod limits;
 mod load;
 mod local_error;
 pub mod metrics;
+mod net;
 mod outbound;
 mod pool;
 mod record;
 mod relay;
 mod replay;
 pub mod run;
+#[cfg(test)]
+mod simulation;
 mod stream;
 pub mod strict;
 pub mod table;

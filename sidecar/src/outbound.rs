@@ -24,8 +24,6 @@ mod way;
 
 use std::{rc::Rc, sync::Arc};
 
-use tokio::net::TcpStream;
-
 pub(crate) use self::decide::{deadline, is_idempotent};
 use self::target::Route;
 use crate::{
@@ -35,6 +33,7 @@ use crate::{
         thread::Thread,
     },
     detect::{DETECT_TIMEOUT, Detected, detect_http},
+    net::TcpStream,
     pool::Wire,
     stream::Stream,
 };

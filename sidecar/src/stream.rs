@@ -9,10 +9,9 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::net::TcpStream;
 
 /// How much is read at once while detecting: a usual request head fits.
 const READ_SIZE: usize = 4 * 1_024;

@@ -1,11 +1,16 @@
 //! Accepting on the sockets of one thread. What is spoken on a connection is not looked at here.
 
-use std::{future::Future, io, net::TcpListener, rc::Rc, sync::Arc, time::Duration};
+use std::{future::Future, io, net, rc::Rc, sync::Arc, time::Duration};
 
-use tokio::{net::TcpStream, sync::Semaphore};
+use tokio::sync::Semaphore;
 
 use super::{bind::ThreadListeners, caller::Caller, thread::Thread};
-use crate::{inbound, metrics::ConnectionMetrics, outbound};
+use crate::{
+    inbound,
+    metrics::ConnectionMetrics,
+    net::{TcpListener, TcpStream},
+    outbound,
+};
 
 /// How long accepting rests when the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
@@ -27,17 +32,29 @@ pub(super) fn listen(thread: &Rc<Thread>, listeners: ThreadListeners) {
     }
 }
 
-fn accept<F, C>(thread: &Rc<Thread>, socket: TcpListener, metrics: &Arc<ConnectionMetrics>, connection: C)
+fn accept<F, C>(thread: &Rc<Thread>, socket: net::TcpListener, metrics: &Arc<ConnectionMetrics>, connection: C)
 where
+    F: Future<Output = ()> + 'static,
+    C: Fn(Rc<Thread>, TcpStream, Rc<Caller>) -> F + 'static,
+{
+    match TcpListener::from_std(socket) {
+        Ok(listener) => serve(thread, listener, metrics, connection),
+        Err(error) => tracing::error!(%error, "socket cannot be listened on"),
+    }
+}
+
+/// Serves one of them.
+pub(crate) fn serve<F, C>(
+    thread: &Rc<Thread>,
+    listener: TcpListener,
+    metrics: &Arc<ConnectionMetrics>,
+    connection: C,
+) where
     F: Future<Output = ()> + 'static,
     C: Fn(Rc<Thread>, TcpStream, Rc<Caller>) -> F + 'static,
 {
     let (thread, metrics) = (Rc::clone(thread), Arc::clone(metrics));
     tokio::task::spawn_local(async move {
-        let listener = match tokio::net::TcpListener::from_std(socket) {
-            Ok(listener) => listener,
-            Err(error) => return tracing::error!(%error, "socket cannot be listened on"),
-        };
         let places = Arc::new(Semaphore::new(thread.config.limits.connections_max));
         loop {
             // Fails only when the semaphore is closed, which nobody does.

@@ -12,7 +12,7 @@
 
 use std::{net::IpAddr, rc::Rc, time::Duration};
 
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
 use weft_model::endpoint::Protocol;
 
 use super::{
@@ -24,6 +24,7 @@ use crate::{
     config::Upstream,
     data::{caller::Caller, thread::Thread},
     detect::{DETECT_TIMEOUT, Detected, detect_any},
+    net::TcpStream,
     pool::Wire,
     relay::End,
     stream::Stream,

@@ -14,10 +14,7 @@ use std::{
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use weft_model::{endpoint::Protocol, error_code::ErrorCode, name::ServiceName};
 
 use super::early_answer::EarlyAnswer;
@@ -26,6 +23,7 @@ use crate::{
     exec::LocalExec,
     hop::{Hop, Status},
     metrics::{ConnectionMetrics, OpenConnection},
+    net::TcpStream,
 };
 
 /// An application may take its time to accept, but not for ever: how long the other sidecar's status byte is

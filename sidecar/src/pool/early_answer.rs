@@ -13,12 +13,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::metrics::ConnectionMetrics;
+use crate::{metrics::ConnectionMetrics, net::TcpStream};
 
 /// See the module.
 #[derive(Debug)]

@@ -16,10 +16,10 @@ use std::{
 };
 
 use socket2::SockRef;
-use tokio::{io::Interest, net::TcpStream};
+use tokio::io::Interest;
 
 use super::{Broken, Moved, Outcome, both, pipe::Pipe};
-use crate::stream::Stream;
+use crate::{net::TcpStream, stream::Stream};
 
 /// What is read at once, in bytes: the most that a socket's queue commonly holds for a reader that keeps up.
 const SCRATCH_SIZE: usize = 64 * 1_024;

@@ -7,8 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::net::TcpStream;
-
 use super::*;
 
 /// A connection: one end for the relay, one for a thread of the test.
