@@ -38,5 +38,5 @@ fn epoch() -> Instant {
 
 #[cfg(test)]
 fn epoch() -> Instant {
-    crate::simulation::epoch().unwrap_or_else(|| *EPOCH.get_or_init(Instant::now))
+    crate::tests::simulation::epoch().unwrap_or_else(|| *EPOCH.get_or_init(Instant::now))
 }

@@ -36,10 +36,10 @@ mod record;
 mod relay;
 mod replay;
 pub mod run;
-#[cfg(test)]
-mod simulation;
 mod stream;
 pub mod strict;
 pub mod table;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod upgrade;

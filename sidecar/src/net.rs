@@ -1,6 +1,6 @@
 //! The one door of the data path to connections. Outside of this crate's own unit tests what stands here is
 //! tokio's, by another name; inside of them a connection may be one of a simulated network instead (see
-//! [`crate::simulation`]).
+//! `tests/simulation.rs`).
 
 #[cfg(test)]
 mod either;

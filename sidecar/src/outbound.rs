@@ -25,6 +25,7 @@ mod way;
 use std::{rc::Rc, sync::Arc};
 
 pub(crate) use self::decide::{deadline, is_idempotent};
+
 use self::target::Route;
 use crate::{
     data::{

@@ -32,8 +32,12 @@ pub(super) fn listen(thread: &Rc<Thread>, listeners: ThreadListeners) {
     }
 }
 
-fn accept<F, C>(thread: &Rc<Thread>, socket: net::TcpListener, metrics: &Arc<ConnectionMetrics>, connection: C)
-where
+fn accept<F, C>(
+    thread: &Rc<Thread>,
+    socket: net::TcpListener,
+    metrics: &Arc<ConnectionMetrics>,
+    connection: C,
+) where
     F: Future<Output = ()> + 'static,
     C: Fn(Rc<Thread>, TcpStream, Rc<Caller>) -> F + 'static,
 {

@@ -15,7 +15,7 @@ use tokio::{
     net::ToSocketAddrs,
 };
 
-use crate::simulation::{Acceptor, Place, Socket};
+use crate::tests::simulation::{Acceptor, Place, Socket};
 
 /// See the module.
 #[derive(Debug)]
@@ -129,11 +129,7 @@ impl AsFd for TcpStream {
 }
 
 impl AsyncRead for TcpStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Real(io) => Pin::new(io).poll_read(cx, buf),
             Self::Simulated(socket) => Pin::new(socket).poll_read(cx, buf),

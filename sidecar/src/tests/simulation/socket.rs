@@ -2,7 +2,7 @@
 //! by the host whose task is being polled.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     future::poll_fn,
     io,
     net::{IpAddr, SocketAddr},
@@ -19,9 +19,13 @@ use tokio::{
 };
 use tonic::transport::server::Connected;
 
-use super::network::{EndOf, Found, Network};
+use super::{
+    connection::{EndOf, Found},
+    network::Network,
+};
 
 thread_local! {
+    static EPOCH: Cell<Option<Instant>> = const { Cell::new(None) };
     static HERE: RefCell<Option<Place>> = const { RefCell::new(None) };
 }
 
@@ -55,17 +59,24 @@ pub(crate) struct Acceptor {
 
 /// When the simulation that runs on this thread began.
 pub(crate) fn epoch() -> Option<Instant> {
-    HERE.with_borrow(|here| here.as_ref().map(|place| place.shared.epoch))
+    EPOCH.get()
 }
 
 impl Shared {
-    /// Of a network whose time begins now.
+    /// Of a network whose time begins now, and with it this thread's clock.
     pub(super) fn new(network: Network) -> Self {
-        Self { network: Arc::new(Mutex::new(network)), epoch: Instant::now() }
+        let epoch = Instant::now();
+        EPOCH.set(Some(epoch));
+        Self { network: Arc::new(Mutex::new(network)), epoch }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Network> {
         self.network.lock().unwrap()
+    }
+
+    /// When its time began.
+    pub(super) fn begun(&self) -> Instant {
+        self.epoch
     }
 
     /// Milliseconds since it began.
@@ -185,11 +196,7 @@ impl Drop for Socket {
 }
 
 impl AsyncRead for Socket {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.read(buf.remaining(), cx.waker()) {
             None => Poll::Pending,
             Some(read) => Poll::Ready(read.map(|bytes| buf.put_slice(&bytes))),

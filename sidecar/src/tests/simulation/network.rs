@@ -16,7 +16,10 @@ use std::{
     task::Waker,
 };
 
-use super::trace::Trace;
+use super::{
+    connection::{End, EndOf, Found, Number, State},
+    trace::Trace,
+};
 
 /// What one end may have under way, in bytes: beyond it a writer waits.
 const WINDOW: usize = 64 * 1_024;
@@ -26,17 +29,6 @@ const SEGMENT: usize = 1_460;
 const RESEND_MS: u64 = 200;
 /// One in so many small writes travels in two pieces.
 const SPLIT_ONE_IN: u32 = 16;
-
-/// A connection's number.
-pub(crate) type Number = usize;
-
-/// An end of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct EndOf {
-    pub(super) number: Number,
-    /// 0 = the one that dialled.
-    pub(super) side: usize,
-}
 
 /// How well the bytes between two hosts travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,62 +72,6 @@ struct Listener {
     waker: Option<Waker>,
 }
 
-/// One end of a connection.
-#[derive(Debug)]
-struct End {
-    address: SocketAddr,
-    state: State,
-    inbox: VecDeque<u8>,
-    /// The other end will say no more.
-    is_ended: bool,
-    is_reset: bool,
-    /// We will say no more.
-    has_said_all: bool,
-    /// Bytes that the other end has not read.
-    under_way: usize,
-    /// When the last of what goes to it arrives: nothing overtakes.
-    last_at: u64,
-    reader: Option<Waker>,
-    writer: Option<Waker>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Dialling,
-    Refused,
-    Open,
-    Gone,
-}
-
-/// What a reader finds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
-    Bytes(usize),
-    End,
-    Reset,
-}
-
-impl End {
-    fn new(address: SocketAddr, state: State) -> Self {
-        Self {
-            address,
-            state,
-            inbox: VecDeque::new(),
-            is_ended: false,
-            is_reset: false,
-            has_said_all: false,
-            under_way: 0,
-            last_at: 0,
-            reader: None,
-            writer: None,
-        }
-    }
-
-    fn wake(&mut self) {
-        [self.reader.take(), self.writer.take()].into_iter().flatten().for_each(Waker::wake);
-    }
-}
-
 impl Event {
     fn to(&self) -> EndOf {
         match *self {
@@ -143,12 +79,6 @@ impl Event {
             Self::Accepted(number) | Self::Refused(number) => EndOf { number, side: 0 },
             Self::Bytes(to, _) | Self::Fin(to) | Self::Reset(to) => to,
         }
-    }
-}
-
-impl EndOf {
-    fn other(self) -> Self {
-        Self { side: 1 - self.side, ..self }
     }
 }
 

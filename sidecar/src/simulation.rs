@@ -1,6 +1,0 @@
-//! Seeded simulation of a mesh.
-mod network;
-mod socket;
-mod trace;
-
-pub(crate) use self::socket::{Acceptor, Place, Socket, epoch};
