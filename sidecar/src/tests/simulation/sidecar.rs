@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::{caller::OUTBOUND_PORT, socket::Place};
 use crate::{
-    config::{AccessLog, RunArgs, SidecarConfig},
+    config::{AccessLog, RecordPolicy, RunArgs, SidecarConfig},
     data::{self, Phase, accept, thread::Thread},
     inbound,
     metrics::DataMetrics,
@@ -32,7 +32,10 @@ impl Sidecar {
     /// One data thread, until it is dropped.
     pub(super) async fn run(self) {
         let metrics = Arc::new(DataMetrics::default());
-        let records = RecordQueue::spawn(&AccessLog::Off, Arc::default()).unwrap();
+        // Neither written nor kept: that would be a thread of its own.
+        let policy = RecordPolicy { kept: 0, ..self.config.records.clone() };
+        let records = RecordQueue::spawn(&AccessLog::Off, &policy, &self.directory, Arc::default());
+        let (records, _observed) = records.unwrap();
         let shared = data::Shared::default();
         let thread = Thread::new(&self.config, self.directory, metrics, records, self.phase, shared);
         let thread = Rc::new(thread);
