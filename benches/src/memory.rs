@@ -17,8 +17,9 @@ pub const NAME: &str = "memory";
 pub const CONNECTIONS: u32 = 1_000;
 /// Fresh starts of each peer: memory varies little.
 const ROUNDS_MAX: u32 = 3;
-/// Looks, a hundredth of a second apart, before a peer is taken to be at rest.
-const REST_LOOKS: u32 = 100;
+/// Looks, a hundredth of a second apart, before a peer is taken to be at rest: what is idle for a moment is not yet
+/// idle.
+const REST_LOOKS: u32 = 300;
 
 /// In KiB, resident, all processes of the peer.
 #[derive(Debug, Clone, Copy, Serialize)]

@@ -34,6 +34,7 @@ use crate::{
     clock,
     concurrency::Limiter,
     config::SidecarConfig,
+    memory,
     metrics::DataMetrics,
     record::{Observed, RecordQueue},
     table::Directory,
@@ -210,9 +211,14 @@ async fn watch_callers(thread: Rc<Thread>) {
     // A thread that was busy must not count the time twice.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last = ticks.tick().await;
+    let mut debt = memory::Debt::default();
     loop {
         let now = ticks.tick().await;
-        thread.callers.sweep(now - last, limits);
+        let elapsed = now - last;
+        let has_freed = thread.callers.sweep(elapsed, limits);
+        if debt.is_due(has_freed, elapsed) {
+            memory::give_back();
+        }
         last = now;
     }
 }

@@ -28,6 +28,7 @@ mod inbound;
 pub mod limits;
 mod load;
 mod local_error;
+mod memory;
 pub mod metrics;
 mod net;
 mod outbound;

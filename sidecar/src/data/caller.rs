@@ -31,7 +31,7 @@ use crate::{
 
 /// How often connections are looked at, at most and at least: a fourth of the shortest limit.
 const SWEEP_MIN: Duration = Duration::from_millis(20);
-const SWEEP_MAX: Duration = Duration::from_secs(1);
+const SWEEP_MAX: Duration = Duration::from_millis(250);
 
 /// See the module.
 #[derive(Debug)]
@@ -148,13 +148,19 @@ impl Callers {
         (shortest / 4).clamp(SWEEP_MIN, SWEEP_MAX)
     }
 
-    /// Looks at each connection; `elapsed` is the time since the last look.
-    pub(crate) fn sweep(&self, elapsed: Duration, limits: &Limits) {
+    /// Looks at each connection; `elapsed` is the time since the last look. Whether any of them has freed memory
+    /// meanwhile, or is about to.
+    pub(crate) fn sweep(&self, elapsed: Duration, limits: &Limits) -> bool {
+        let mut has_freed = false;
         self.0.borrow_mut().retain_mut(|entry| {
-            let Some(caller) = entry.caller.upgrade() else { return false };
+            let Some(caller) = entry.caller.upgrade() else {
+                has_freed = true;
+                return false;
+            };
             match entry.slowness.observe(&caller.seen(), elapsed, limits) {
                 Verdict::Fine => {}
                 Verdict::Rest => {
+                    has_freed = true;
                     caller.must_rest.set(true);
                     caller.waker.borrow().iter().for_each(Waker::wake_by_ref);
                 }
@@ -162,10 +168,12 @@ impl Callers {
                     caller.metrics.count_slow(reason);
                     tracing::debug!(peer = %caller.peer, reason = reason.as_str(), "client is too slow, closed");
                     entry.task.abort();
+                    has_freed = true;
                     return false;
                 }
             }
             true
         });
+        has_freed
     }
 }
