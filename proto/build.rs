@@ -10,6 +10,9 @@ const FILES: [&str; 5] = [
     "weft/v1/traffic.proto",
 ];
 
+/// What others collect.
+const OTLP: &str = "opentelemetry/proto/collector/trace/v1/trace_service.proto";
+
 #[expect(clippy::disallowed_methods, reason = "OUT_DIR is cargo's word to build scripts")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     for file in FILES {
@@ -20,5 +23,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     std::fs::write(out.join("weft.bin"), compiler.encode_file_descriptor_set())?;
     tonic_prost_build::configure().bytes(".").compile_fds(compiler.file_descriptor_set())?;
+    // Apart from the rest, which reflection tells of as what is served here.
+    println!("cargo:rerun-if-changed={OTLP}");
+    tonic_prost_build::configure().bytes(".").compile_fds(protox::compile([OTLP], ["."])?)?;
     Ok(())
 }

@@ -36,7 +36,7 @@ mod tests;
 mod validate;
 
 pub use faults::Faults;
-pub use records::{Condition, RecordFormat, RecordPolicy};
+pub use records::{Condition, RecordFormat, RecordPolicy, TracePolicy};
 pub use surroundings::PortReservation;
 
 /// What `weft-sidecar run` takes.

@@ -102,8 +102,7 @@ pub fn spawn(
     listeners: Listeners,
     metrics: &Arc<DataMetrics>,
 ) -> io::Result<DataThreads> {
-    let dropped = Arc::clone(&metrics.records_dropped);
-    let (records, observed) = RecordQueue::spawn(&config.access_log, &config.records, directory, dropped)?;
+    let (records, observed) = RecordQueue::spawn(&config.access_log, &config.records, directory, metrics)?;
     let listeners = listeners.split();
     let (phase, phases) = watch::channel(Phase::Serving);
     let (undrained, waiting) = watch::channel(listeners.len());

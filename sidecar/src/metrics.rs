@@ -17,6 +17,7 @@ use weft_model::error_code::ErrorCode;
 
 pub use self::{codes::Codes, latency::Latency, resilience::ResilienceMetrics};
 use crate::data::caller::Reason;
+pub use crate::trace::SpanMetrics;
 
 /// Upper bounds of the latency histogram, in seconds; one more bucket holds what is slower.
 pub const LATENCY_BOUNDS: [f64; 14] =
@@ -63,6 +64,8 @@ pub struct DataMetrics {
     connections: Mutex<Vec<Arc<ConnectionMetrics>>>,
     /// Access records that found their queue full.
     pub records_dropped: Arc<AtomicU64>,
+    /// Spans for the collector.
+    pub spans: Arc<SpanMetrics>,
 }
 
 /// One thread's counts of one service in one direction.

@@ -10,6 +10,7 @@ mod kept;
 mod recorder;
 mod ring;
 mod select;
+mod span;
 mod story;
 mod taps;
 mod writer;
@@ -20,7 +21,7 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
-use http::{HeaderValue, Method, Uri, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Uri, request::Parts};
 use hyper::body::Incoming;
 use weft_model::error_code::ErrorCode;
 
@@ -28,6 +29,7 @@ pub(crate) use self::{
     desk::Observed,
     filter::{Filter, pairs},
     recorder::{RecordQueue, Recorder},
+    span::resource,
     story::{Story, Terms, Try, Why},
     taps::SUBSCRIBERS_MAX,
 };
@@ -39,7 +41,7 @@ use crate::{
     idle::Watch,
     limits::Limits,
     metrics::{Direction, ServiceMetrics},
-    trace::{self, Inherited, OpenTrace},
+    trace::{self, Inherited, OpenTrace, Span},
 };
 
 /// One call, as it is written.
@@ -69,7 +71,8 @@ pub(crate) struct Line {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) request_id: Option<HeaderValue>,
-    pub(crate) traceparent: Option<HeaderValue>,
+    /// What names its trace, in whichever form.
+    pub(crate) trace: Option<HeaderValue>,
 }
 
 /// A call under way. Its end, however it comes, is counted and recorded once. On the heap, since it moves from
@@ -175,6 +178,14 @@ impl RecordGuard {
         self.holds.as_ref()?.idle.as_deref()
     }
 
+    /// The trace that a call with these headers is part of.
+    pub(crate) fn trace_id(&self, headers: &HeaderMap) -> Option<u128> {
+        match &self.line {
+            Some(line) => line.trace.as_ref().and_then(trace::id),
+            None => trace::carrier(headers).and_then(trace::id),
+        }
+    }
+
     /// What it leaves to the calls that are made for it.
     pub(crate) fn trace(&self) -> Option<&OpenTrace> {
         self.holds.as_ref()?.trace.as_ref()
@@ -187,6 +198,11 @@ impl RecordGuard {
 
     pub(crate) fn add_sent(&mut self, bytes: usize) {
         self.sent = self.sent.saturating_add(bytes as u64);
+    }
+
+    /// It is part of a trace that is recorded.
+    pub(crate) fn is_traced(&mut self, span: Option<Box<Span>>) {
+        self.story.span = span;
     }
 
     /// One more attempt begins.
@@ -231,7 +247,7 @@ impl Line {
             method: head.method.clone(),
             uri: head.uri.clone(),
             request_id: head.headers.get(&REQUEST_ID).cloned(),
-            traceparent: head.headers.get(&trace::TRACEPARENT).cloned(),
+            trace: trace::carrier(&head.headers).cloned(),
         }
     }
 }
@@ -253,7 +269,7 @@ impl AccessRecord {
 
     /// In hexadecimal digits, where the request came with a trace.
     fn trace_id(&self) -> Option<&[u8]> {
-        trace::id_text(self.line.as_ref()?.traceparent.as_ref()?.as_bytes())
+        trace::id_text(self.line.as_ref()?.trace.as_ref()?.as_bytes())
     }
 }
 

@@ -34,7 +34,9 @@ use crate::{
     data,
     discovery::{self, DiscoveryHandle},
     metrics::DataMetrics,
+    record,
     table::{self, Demand, Directory, Home, Publisher},
+    trace::Exporter,
 };
 
 mod alone;
@@ -112,13 +114,14 @@ impl Sidecar {
         });
         let mut registry = Registry::default();
         metrics::register(&mut registry, "weft-sidecar", env!("CARGO_PKG_VERSION"));
-        registry.register_collector(Box::new(counts));
+        registry.register_collector(Box::new(Arc::clone(&counts)));
         let drain = Drain::new();
         let mut sidecar =
             Self { config, bound, data_dir, data, readiness, directory, drain, discovery: None, app: None };
         let health = sidecar.start_checks();
         sidecar.start_discovery(publisher, demands, health)?;
         sidecar.start_waiting_for_names();
+        sidecar.start_export(&counts)?;
         sidecar.start_admin(registry, admin_listener);
         ports::write(sidecar.data_dir.path(), &sidecar.bound)?;
         tracing::info!(
@@ -266,6 +269,17 @@ impl Sidecar {
                 readiness.update(|conditions| conditions.names = true);
             }
         });
+    }
+
+    /// Of spans, where there is a collector for them.
+    fn start_export(&self, counts: &DataMetrics) -> anyhow::Result<()> {
+        let tracing = self.config.records.tracing.as_ref();
+        let Some((policy, spans)) = tracing.zip(self.data.observed().take_spans()) else { return Ok(()) };
+        let resource = record::resource(&self.config);
+        let exporter = Exporter::new(&policy.endpoint, resource, spans, Arc::clone(&counts.spans))
+            .context("cannot dial the collector (--otlp-endpoint)")?;
+        tokio::spawn(exporter.run(self.drain.watch()));
+        Ok(())
     }
 
     fn start_admin(&self, registry: Registry, listener: TcpListener) {

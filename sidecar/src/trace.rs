@@ -1,5 +1,5 @@
 //! What a call that comes in says to the calls that the application makes for it. The application is between them
-//! and forwards one thing, its trace (`traceparent`, W3C Trace Context), so that is how they are found: while a
+//! and forwards one thing, its trace (W3C's or B3's, see [`context`]), so that is how they are found: while a
 //! call is under way here, its trace id leads to its deadline, its attempt and its request id, and back from the
 //! calls made for it comes how many retries they cost. Where the application forwards no trace, nothing is
 //! inherited.
@@ -13,6 +13,10 @@
 //! Shared by data threads: an application's call may come to another thread than the call that it is made for.
 //! Only calls with a trace come here, each takes the lock of one shard for as long as a map is looked into.
 
+mod context;
+mod export;
+mod span;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -22,10 +26,16 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
+pub use self::export::SpanMetrics;
+pub(crate) use self::{
+    context::{carrier, id, id_text},
+    export::{Exporter, SPANS_MAX},
+    span::{Span, Tracer},
+};
 use crate::clock;
 
 /// Locks that the traces are spread over.
@@ -34,8 +44,6 @@ const SHARDS: usize = 16;
 const SHARD_TRACES_MAX: usize = 4_096;
 /// Calls of one trace that are under way here at once and are told apart, at most.
 const CALLS_MAX: usize = 64;
-
-pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -82,13 +90,8 @@ pub(crate) struct OpenTrace {
 }
 
 impl Traces {
-    /// Remembers an inbound call, if it has a trace and there is room.
-    pub(crate) fn open(
-        self: &Arc<Self>,
-        headers: &HeaderMap,
-        bequest: impl FnOnce() -> Bequest,
-    ) -> Option<OpenTrace> {
-        let id = trace_id(headers)?;
+    /// Remembers an inbound call of this trace, if there is room.
+    pub(crate) fn open(self: &Arc<Self>, id: u128, bequest: impl FnOnce() -> Bequest) -> Option<OpenTrace> {
         let mut traces = self.shard(id).lock();
         let is_full = traces.len() >= SHARD_TRACES_MAX && !traces.contains_key(&id);
         let trace = if is_full { return None } else { traces.entry(id).or_default() };
@@ -107,7 +110,7 @@ impl Traces {
         if self.open.load(Relaxed) == 0 {
             return None;
         }
-        let id = trace_id(headers)?;
+        let id = carrier(headers).and_then(id)?;
         let traces = self.shard(id).lock();
         let trace = traces.get(&id)?;
         let mut calls = trace.calls.iter().map(|(_, bequest)| bequest);
@@ -170,34 +173,16 @@ impl Drop for OpenTrace {
     }
 }
 
-/// `00-<32 hex digits>-<16 hex digits>-<flags>`; later versions begin alike. All zeros is no id.
-fn trace_id(headers: &HeaderMap) -> Option<u128> {
-    let digits = id_text(headers.get(&TRACEPARENT)?.as_bytes())?;
-    u128::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
-}
-
-/// The digits of the trace id in the header's value.
-pub(crate) fn id_text(text: &[u8]) -> Option<&[u8]> {
-    let (version, rest) = text.split_at_checked(2)?;
-    let (id, rest) = rest.strip_prefix(b"-")?.split_at_checked(32)?;
-    let is_hex = |bytes: &[u8]| bytes.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    if !is_hex(version) || version == b"ff" || !is_hex(id) || rest.first() != Some(&b'-') {
-        return None;
-    }
-    id.iter().any(|digit| *digit != b'0').then_some(id)
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
-    const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const TRACE: u128 = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736;
 
-    fn headers(traceparent: &str) -> HeaderMap {
-        let value = HeaderValue::from_str(traceparent);
-        value.map(|value| [(TRACEPARENT, value)].into_iter().collect()).unwrap_or_default()
+    fn headers(trace: u128) -> HeaderMap {
+        let text = format!("00-{trace:032x}-00f067aa0ba902b7-01");
+        let value = HeaderValue::try_from(text).unwrap();
+        [(http::HeaderName::from_static("traceparent"), value)].into_iter().collect()
     }
 
     fn bequest(deadline: Option<u64>, hops: u32) -> Bequest {
@@ -208,16 +193,15 @@ mod tests {
     fn a_call_is_inherited_from_while_it_is_open_and_hears_of_retries() {
         let traces = Arc::new(Traces::default());
         assert!(traces.inherit(&headers(TRACE)).is_none());
-        let open = traces.open(&headers(TRACE), || bequest(Some(7), 2)).unwrap();
-        // Another span of the same trace.
-        let child = "00-4bf92f3577b34da6a3ce929d0e0e4736-b7ad6b7169203331-00";
-        let inherited = traces.inherit(&headers(child)).unwrap();
+        let open = traces.open(TRACE, || bequest(Some(7), 2)).unwrap();
+        // Another span of the same trace, in the other form.
+        let child = HeaderValue::from_static("4bf92f3577b34da6a3ce929d0e0e4736-b7ad6b7169203331-0");
+        let child = [(http::HeaderName::from_static("b3"), child)].into_iter().collect();
+        let inherited = traces.inherit(&child).unwrap();
         assert_eq!((inherited.from.deadline, inherited.from.hops), (Some(7), 2));
         inherited.note_retries(2);
         assert_eq!(open.retries(), 2);
-        assert!(
-            traces.inherit(&headers("00-00000000000000000000000000000001-00f067aa0ba902b7-01")).is_none()
-        );
+        assert!(traces.inherit(&headers(1)).is_none());
         drop(open);
         assert!(traces.inherit(&headers(TRACE)).is_none());
         assert!(traces.shards.iter().all(|shard| shard.lock().is_empty()));
@@ -226,12 +210,12 @@ mod tests {
     #[test]
     fn of_two_calls_of_one_trace_the_later_deadline_and_the_longer_way_count() {
         let traces = Arc::new(Traces::default());
-        let first = traces.open(&headers(TRACE), || bequest(Some(7), 3)).unwrap();
-        let _second = traces.open(&headers(TRACE), || bequest(Some(9), 1)).unwrap();
+        let first = traces.open(TRACE, || bequest(Some(7), 3)).unwrap();
+        let _second = traces.open(TRACE, || bequest(Some(9), 1)).unwrap();
         let from = traces.inherit(&headers(TRACE)).unwrap().from;
         assert_eq!((from.deadline, from.hops), (Some(9), 3));
         drop(first);
-        let third = traces.open(&headers(TRACE), || bequest(None, 1)).unwrap();
+        let third = traces.open(TRACE, || bequest(None, 1)).unwrap();
         let from = traces.inherit(&headers(TRACE)).unwrap().from;
         assert_eq!((from.deadline, from.hops), (None, 1));
         drop(third);
@@ -240,35 +224,10 @@ mod tests {
     #[test]
     fn what_is_kept_is_bounded() {
         let traces = Arc::new(Traces::default());
-        let same: Vec<_> = (0..100).filter_map(|_| traces.open(&headers(TRACE), Bequest::default)).collect();
+        let same: Vec<_> = (0..100).filter_map(|_| traces.open(TRACE, Bequest::default)).collect();
         assert_eq!(same.len(), CALLS_MAX);
-        let id = |number: usize| headers(&format!("00-{:032x}-00f067aa0ba902b7-01", number * SHARDS));
-        let many: Vec<_> = (1..6_000).filter_map(|n| traces.open(&id(n), Bequest::default)).collect();
+        let one_shard = (1..6_000).map(|number| number * SHARDS as u128);
+        let many: Vec<_> = one_shard.filter_map(|id| traces.open(id, Bequest::default)).collect();
         assert_eq!(many.len(), SHARD_TRACES_MAX);
-    }
-
-    #[test]
-    fn what_is_no_trace_is_passed_over() {
-        for text in [
-            "",
-            "00",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736",
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
-            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-        ] {
-            assert_eq!(trace_id(&headers(text)), None, "{text}");
-        }
-        assert!(
-            trace_id(&headers("cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what-comes"))
-                .is_some()
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_that_is_said_panics(text in "[0-9a-f-]{0,60}") {
-            let _ = trace_id(&headers(&text));
-        }
     }
 }

@@ -1,5 +1,5 @@
-//! What is written and kept of requests: the form of a record, which ones are written, how many are kept for
-//! `weft explain`. It must not know how: [`crate::record`] does.
+//! What is written, kept and exported of requests: the form of a record, which ones are written, how many are kept for
+//! `weft explain`, where spans go. It must not know how: [`crate::record`] and [`crate::trace`] do.
 
 use std::time::Duration;
 
@@ -9,6 +9,8 @@ use super::{Faults, faults::clip, settings::Settings};
 const KEPT: usize = 1_024;
 /// Requests kept at most: some 64 MiB.
 const KEPT_MAX: usize = 65_536;
+/// Of the traces that begin here, when nobody says: enough to see a path, and few enough to forget about.
+const TRACED: f64 = 0.1;
 
 /// How a record looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,6 +46,17 @@ pub struct RecordPolicy {
     pub when: Vec<Condition>,
     /// The last so many requests are kept; 0 = none.
     pub kept: usize,
+    /// Where spans go; `None` = nothing is traced, and contexts of traces pass as they come.
+    pub tracing: Option<TracePolicy>,
+}
+
+/// What is traced.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TracePolicy {
+    /// `http://host:port` of the collector.
+    pub endpoint: String,
+    /// Of the traces that begin here, this share is recorded, up to 1.
+    pub share: f64,
 }
 
 impl RecordPolicy {
@@ -74,13 +87,35 @@ impl RecordPolicy {
                 faults.add("explain_requests", format!("is {kept}: give 0 to {KEPT_MAX}"));
             }
         }
+        policy.tracing = TracePolicy::validate(settings, faults);
         policy
     }
 }
 
 impl Default for RecordPolicy {
     fn default() -> Self {
-        Self { format: RecordFormat::Json, sample: 1.0, when: Vec::new(), kept: KEPT }
+        Self { format: RecordFormat::Json, sample: 1.0, when: Vec::new(), kept: KEPT, tracing: None }
+    }
+}
+
+impl TracePolicy {
+    fn validate(settings: &Settings, faults: &mut Faults) -> Option<Self> {
+        let share = settings.trace_sample.as_ref().map(|text| {
+            let wrong = || format!("`{}` is no share: give 0% to 100%", clip(text));
+            faults.keep("trace_sample", share(text).ok_or_else(wrong)).unwrap_or(TRACED)
+        });
+        let Some(endpoint) = &settings.otlp_endpoint else {
+            if share.is_some() {
+                faults.add("trace_sample", "needs a collector: give otlp_endpoint");
+            }
+            return None;
+        };
+        let is_address = |uri: &http::Uri| uri.scheme_str() == Some("http") && uri.authority().is_some();
+        if !endpoint.parse().is_ok_and(|uri| is_address(&uri)) {
+            let remedy = "is no address of a collector: give http://HOST:4317 (its gRPC port, without TLS)";
+            faults.add("otlp_endpoint", format!("`{}` {remedy}", clip(endpoint)));
+        }
+        Some(Self { endpoint: endpoint.clone(), share: share.unwrap_or(TRACED) })
     }
 }
 

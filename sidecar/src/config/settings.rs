@@ -111,6 +111,14 @@ pub(super) struct Settings {
     /// How many of the last requests are kept for `weft explain`; 0 = none [default: 1024]
     #[arg(long, env = "WEFT_EXPLAIN_REQUESTS", value_name = "N")]
     pub(super) explain_requests: Option<usize>,
+    /// A collector of traces that speaks OTLP over gRPC, as http://127.0.0.1:4317; without one nothing is traced,
+    /// and traceparent and B3 headers pass as they come
+    #[arg(long, env = "WEFT_OTLP_ENDPOINT", value_name = "URL")]
+    pub(super) otlp_endpoint: Option<String>,
+    /// The share of traces that begin here and are recorded, as 100%; of others their beginner decides
+    /// [default: 10%]
+    #[arg(long, env = "WEFT_TRACE_SAMPLE", value_name = "SHARE")]
+    pub(super) trace_sample: Option<String>,
     /// Logs: text or json [default: text]
     #[arg(long, env = "WEFT_LOG_FORMAT", value_name = "FORMAT")]
     pub(super) log_format: Option<String>,
@@ -198,7 +206,7 @@ impl Settings {
             control_plane service instance namespace node app protocol check check_interval check_timeout
             check_failures weight zone outbound inbound advertise admin data_dir insecure_listen egress threads
             access_log access_log_format access_log_sample explain_requests log_format log connection_age_max
-            outbound_connection_age_max drain_timeout no_proxy_env;
+            outbound_connection_age_max drain_timeout no_proxy_env otlp_endpoint trace_sample;
             tags subscribe access_log_when command upstreams services
         )
     }
@@ -225,6 +233,8 @@ impl Settings {
             &mut self.access_log,
             &mut self.access_log_format,
             &mut self.access_log_sample,
+            &mut self.otlp_endpoint,
+            &mut self.trace_sample,
             &mut self.log_format,
             &mut self.log,
             &mut self.connection_age_max,

@@ -11,6 +11,7 @@ use std::{
     sync::Arc,
 };
 
+use http::HeaderMap;
 use tokio::sync::watch;
 use weft_model::name::ServiceName;
 
@@ -24,6 +25,7 @@ use crate::{
     pool::{Dial, Pool, Target},
     record::{RecordQueue, Recorder},
     table::{Directory, Table},
+    trace::{Span, Tracer},
 };
 
 /// Host names whose service is remembered, at most; names come from the application, so they are bounded.
@@ -39,6 +41,8 @@ pub(crate) struct Thread {
     pub(crate) config: Arc<SidecarConfig>,
     pub(crate) directory: Directory,
     pub(crate) recorder: Rc<Recorder>,
+    /// None where nothing is traced.
+    tracer: Option<Tracer>,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) rng: RefCell<fastrand::Rng>,
     pub(crate) inbound: InboundState,
@@ -100,6 +104,7 @@ impl Thread {
         Self {
             config: Arc::clone(config),
             recorder: Rc::new(Recorder::new(records)),
+            tracer: config.records.tracing.as_ref().map(|policy| Tracer::new(policy.share)),
             phase,
             rng: RefCell::new(fastrand::Rng::new()),
             inbound,
@@ -119,6 +124,11 @@ impl Thread {
             hosts: RefCell::default(),
             egress: RefCell::default(),
         }
+    }
+
+    /// The span of a call with these headers, where it is traced; they tell of it from then on.
+    pub(crate) fn begin_span(&self, headers: &mut HeaderMap) -> Option<Box<Span>> {
+        self.tracer?.begin(headers, &mut self.rng.borrow_mut())
     }
 
     /// The service that `host` (without a port) names, if this thread's table has it.

@@ -43,11 +43,13 @@ pub(super) async fn call(
     caller: Rc<Caller>,
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     let version = head.version;
+    let span = thread.begin_span(&mut head.headers);
     let line = thread.recorder.is_on().then(|| Line::of(&head));
     let metrics = thread.inbound.metrics.as_ref().unwrap_or(&thread.unrouted);
     let mut record = RecordGuard::begin(&thread.recorder, metrics, line);
+    record.is_traced(span);
     record.active = Some(thread.inbound.begin());
     let peer = caller.peer.ip();
     record.came_on(caller, &body, &thread.config.limits);
@@ -146,7 +148,7 @@ async fn enter(thread: &Thread, headers: &HeaderMap, record: &mut RecordGuard) -
         hops: forward::number(headers, &WEFT_HOPS).unwrap_or(0),
         request_id: headers.get(&REQUEST_ID).cloned(),
     };
-    if let Some(trace) = thread.shared.traces.open(headers, bequest) {
+    if let Some(trace) = record.trace_id(headers).and_then(|id| thread.shared.traces.open(id, bequest)) {
         record.holds().trace = Some(trace);
     }
     Ok(())

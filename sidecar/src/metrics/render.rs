@@ -51,13 +51,7 @@ impl Collector for DataMetrics {
         }
         self.encode_endpoints(&mut encoder)?;
         self.encode_connections(&mut encoder)?;
-        let dropped = BTreeMap::from([(Labels::new(), self.records_dropped.load(Relaxed))]);
-        encode_counters(
-            &mut encoder,
-            "weft_access_records_dropped",
-            "Records that found their queue full",
-            dropped,
-        )
+        self.encode_records(&mut encoder)
     }
 }
 
@@ -85,6 +79,17 @@ impl DataMetrics {
         let help = "Time from an attempt to the head of its answer";
         encode_histograms(encoder, "weft_endpoint_duration_seconds", help, &latencies)?;
         encode_counters(encoder, "weft_endpoint_ejections", "Times it was ejected", ejections)
+    }
+
+    fn encode_records(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let sum = |count: &AtomicU64| BTreeMap::from([(Labels::new(), count.load(Relaxed))]);
+        let (name, help) = ("weft_access_records_dropped", "Records that found their queue full");
+        encode_counters(encoder, name, help, sum(&self.records_dropped))?;
+        let exported = sum(&self.spans.exported);
+        encode_counters(encoder, "weft_spans_exported", "Spans that the collector has taken", exported)?;
+        let lost = [("queue-full", &self.spans.overflowed), ("not-taken", &self.spans.refused)];
+        let lost = lost.map(|(reason, count)| (vec![("reason", reason)], count.load(Relaxed)));
+        encode_counters(encoder, "weft_spans_dropped", "Spans that were lost", lost.into())
     }
 
     fn encode_connections(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {

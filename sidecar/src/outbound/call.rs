@@ -79,8 +79,10 @@ pub(super) async fn call(
     let (mut head, body) = request.into_parts();
     let inherited = hops::inherit(&thread.shared.traces, &mut head.headers);
     let came_with_id = ensure_request_id(&thread, &mut head.headers);
+    let span = thread.begin_span(&mut head.headers);
     let line = thread.recorder.is_on().then(|| Line::of(&head));
     let mut record = RecordGuard::begin(&thread.recorder, &thread.unrouted, line);
+    record.is_traced(span);
     let peer = Some(caller.peer.ip().to_canonical());
     record.came_on(caller, &body, &thread.config.limits);
     record.hops = hops::count(&head.headers, inherited.as_ref(), came_with_id);

@@ -1,28 +1,36 @@
 //! What becomes of the records of a batch, on the thread that writes: they are kept for `weft explain`, offered to
-//! who listens, and, those that are wanted, written.
+//! who listens, exported as spans where they are traced, and, those that are wanted, written.
 //!
 //! ```text
 //!          ┌─▶ rings   (/explain)
-//!  batch ──┼─▶ taps    (/tap)
+//!          ├─▶ taps    (/tap)
+//!  batch ──┼─▶ spans ─▶ bounded queue ─▶ exporter
 //!          └─▶ select ─▶ format ─▶ access log
 //! ```
 
 use std::{
     io,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::Value;
+use tokio::sync::mpsc;
+use weft_proto::otlp as proto;
 
-use super::{AccessRecord, choices::Counter, format, ring::Rings, select, taps::Taps, writer::Writer};
+use super::{AccessRecord, choices::Counter, format, ring::Rings, select, span, taps::Taps, writer::Writer};
 use crate::{
     clock,
     config::{RecordFormat, RecordPolicy},
+    metrics::DataMetrics,
     table::Directory,
+    trace::{SPANS_MAX, SpanMetrics},
 };
+
+/// Where the exporter takes its spans.
+pub(crate) type Spans = mpsc::Receiver<proto::Span>;
 
 /// What others may ask of the records.
 #[derive(Debug)]
@@ -30,6 +38,8 @@ pub(crate) struct Observed {
     rings: Option<Mutex<Rings>>,
     /// Who listens.
     pub(crate) taps: Taps,
+    /// Until they are taken by the exporter.
+    spans: Mutex<Option<Spans>>,
 }
 
 /// See the module.
@@ -38,13 +48,20 @@ pub(super) struct Desk {
     policy: RecordPolicy,
     directory: Directory,
     observed: Arc<Observed>,
+    spans: Option<mpsc::Sender<proto::Span>>,
+    counts: Arc<SpanMetrics>,
     line: Vec<u8>,
 }
 
 impl Observed {
-    pub(super) fn new(policy: &RecordPolicy) -> Self {
+    fn new(policy: &RecordPolicy, spans: Option<Spans>) -> Self {
         let rings = (policy.kept > 0).then(|| Mutex::new(Rings::new(policy.kept)));
-        Self { rings, taps: Taps::default() }
+        Self { rings, taps: Taps::default(), spans: Mutex::new(spans) }
+    }
+
+    /// The spans, for whom asks first; `None` = nothing is traced.
+    pub(crate) fn take_spans(&self) -> Option<Spans> {
+        self.spans.lock().take()
     }
 
     /// What is known of a request id or trace id; `None` = nothing is kept.
@@ -54,13 +71,30 @@ impl Observed {
 }
 
 impl Desk {
+    /// With what others may ask of it.
     pub(super) fn new(
         out: Option<Writer>,
-        policy: RecordPolicy,
-        directory: Directory,
-        observed: Arc<Observed>,
-    ) -> Self {
-        Self { out, policy, directory, observed, line: Vec::new() }
+        policy: &RecordPolicy,
+        directory: &Directory,
+        metrics: &DataMetrics,
+    ) -> (Self, Arc<Observed>) {
+        let (spans, queue) = policy.tracing.as_ref().map(|_| mpsc::channel(SPANS_MAX)).unzip();
+        let observed = Arc::new(Observed::new(policy, queue));
+        let desk = Self {
+            out,
+            policy: policy.clone(),
+            directory: directory.clone(),
+            observed: Arc::clone(&observed),
+            spans,
+            counts: Arc::clone(&metrics.spans),
+            line: Vec::new(),
+        };
+        (desk, observed)
+    }
+
+    /// Whether anybody wants records at all.
+    pub(super) const fn is_wanted(&self) -> bool {
+        self.out.is_some() || self.policy.kept > 0 || self.spans.is_some()
     }
 
     /// The time of day is looked up once a batch; the records' own times are counted from it.
@@ -77,6 +111,13 @@ impl Desk {
         if taps.is_listened_to() {
             for record in batch {
                 taps.offer(record, || json_line(record, ended(record)));
+            }
+        }
+        if let Some(spans) = &self.spans {
+            let traced = batch.iter().filter_map(|record| Some((record, record.story.span.as_deref()?)));
+            for (record, traced) in traced {
+                let full = spans.try_send(span::proto(record, traced, ended(record))).is_err();
+                self.counts.overflowed.fetch_add(full.into(), Relaxed);
             }
         }
         let Some(out) = &mut self.out else { return Ok(()) };

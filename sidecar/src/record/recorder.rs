@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     config::{AccessLog, RecordPolicy},
+    metrics::DataMetrics,
     table::Directory,
 };
 
@@ -58,7 +59,7 @@ pub(crate) struct Recorder {
 }
 
 impl RecordQueue {
-    /// Starts the writer, where records are written or kept. What may be asked of them is beside it.
+    /// Starts the writer, where records are written, kept or exported. What may be asked of them is beside it.
     ///
     /// # Errors
     /// When the file cannot be opened for appending.
@@ -66,15 +67,14 @@ impl RecordQueue {
         log: &AccessLog,
         policy: &RecordPolicy,
         directory: &Directory,
-        dropped: Arc<AtomicU64>,
+        metrics: &DataMetrics,
     ) -> io::Result<(Self, Arc<Observed>)> {
-        let observed = Arc::new(Observed::new(policy));
-        let out = Writer::open(log)?;
-        if out.is_none() && policy.kept == 0 {
+        let (desk, observed) = Desk::new(Writer::open(log)?, policy, directory, metrics);
+        let dropped = Arc::clone(&metrics.records_dropped);
+        if !desk.is_wanted() {
             return Ok((Self { queue: None, dropped }, observed));
         }
         let (queue, batches) = sync_channel(BATCHES_MAX);
-        let desk = Desk::new(out, policy.clone(), directory.clone(), Arc::clone(&observed));
         thread::Builder::new().name("weft-access-log".into()).spawn(move || write_all(&batches, desk))?;
         Ok((Self { queue: Some(queue), dropped }, observed))
     }
@@ -85,7 +85,7 @@ impl Recorder {
         Self { queue, batch: RefCell::default(), begun: Notify::new() }
     }
 
-    /// Whether records are written or kept at all.
+    /// Whether records are written, kept or exported at all.
     pub(crate) fn is_on(&self) -> bool {
         self.queue.queue.is_some()
     }
@@ -155,7 +155,8 @@ mod tests {
     fn recorder(log: &AccessLog) -> Recorder {
         let (directory, _publisher, _demands) = crate::table::directory(crate::table::Home::default());
         let policy = RecordPolicy::default();
-        Recorder::new(RecordQueue::spawn(log, &policy, &directory, Arc::default()).unwrap().0)
+        let metrics = DataMetrics::default();
+        Recorder::new(RecordQueue::spawn(log, &policy, &directory, &metrics).unwrap().0)
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use weft_model::{error_code::ErrorCode, retry::Reason};
 
+use crate::trace::Span;
+
 /// What held for a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Terms {
@@ -53,6 +55,8 @@ pub(crate) struct Story {
     pub(crate) last_began: u64,
     /// There would have been another attempt.
     pub(crate) is_budget_spent: bool,
+    /// Where it is part of a trace that is recorded.
+    pub(crate) span: Option<Box<Span>>,
 }
 
 impl Why {

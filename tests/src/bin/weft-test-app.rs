@@ -6,13 +6,14 @@ use std::{convert::Infallible, fs::File, io::Write, path::PathBuf, sync::Arc, ti
 
 use bytes::Bytes;
 use clap::Parser;
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
 };
+use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -112,6 +113,7 @@ async fn answer(request: Request<Incoming>, app: Arc<App>) -> Result<Response<Fu
         "method": head.method.as_str(),
         "bytes": received,
         "version": format!("{:?}", head.version),
+        "trace": trace(&head.headers),
     });
     let response = Response::builder()
         .status(StatusCode::OK)
@@ -119,4 +121,12 @@ async fn answer(request: Request<Incoming>, app: Arc<App>) -> Result<Response<Fu
         .header("content-type", "application/json")
         .body(Full::from(text.to_string()));
     Ok(response.unwrap_or_default())
+}
+
+/// What it was sent of traces.
+fn trace(headers: &HeaderMap) -> Value {
+    let is_told = |name: &str| name.starts_with("trace") || name == "b3" || name.starts_with("x-b3-");
+    let told = headers.iter().filter(|(name, _)| is_told(name.as_str()));
+    told.map(|(name, value)| (name.to_string(), Value::from(String::from_utf8_lossy(value.as_bytes()))))
+        .collect()
 }

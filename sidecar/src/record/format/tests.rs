@@ -22,7 +22,7 @@ pub(in crate::record) fn record() -> AccessRecord {
             method: Method::GET,
             uri: "http://orders/a?secret=1".parse().unwrap(),
             request_id: Some("id".parse().unwrap()),
-            traceparent: None,
+            trace: None,
         }),
         status: 200,
         error: None,
@@ -65,7 +65,7 @@ fn a_record_is_one_object_with_what_is_known() {
 fn a_route_and_a_trace_are_told_in_both_forms() {
     let mut traced = AccessRecord { route: Some("default/shop/0".into()), ..record() };
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    traced.line.as_mut().unwrap().traceparent = Some(trace.parse().unwrap());
+    traced.line.as_mut().unwrap().trace = Some(trace.parse().unwrap());
     let parsed: Value = serde_json::from_str(&line(&traced)).unwrap();
     assert_eq!(parsed["route"], "default/shop/0");
     assert_eq!(parsed["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
