@@ -18,7 +18,6 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::mpsc;
-use weft_proto::otlp as proto;
 
 use super::{AccessRecord, choices::Counter, format, ring::Rings, select, span, taps::Taps, writer::Writer};
 use crate::{
@@ -30,7 +29,7 @@ use crate::{
 };
 
 /// Where the exporter takes its spans.
-pub(crate) type Spans = mpsc::Receiver<proto::Span>;
+pub(crate) type Spans = mpsc::Receiver<span::Wire>;
 
 /// What others may ask of the records.
 #[derive(Debug)]
@@ -48,7 +47,7 @@ pub(super) struct Desk {
     policy: RecordPolicy,
     directory: Directory,
     observed: Arc<Observed>,
-    spans: Option<mpsc::Sender<proto::Span>>,
+    spans: Option<mpsc::Sender<span::Wire>>,
     counts: Arc<SpanMetrics>,
     line: Vec<u8>,
 }

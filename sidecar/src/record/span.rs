@@ -20,6 +20,9 @@ const FLAGS: u32 = 0x01 | 0x100;
 /// OTLP's bit for a parent in another process: always, for ours.
 const REMOTE: u32 = 0x200;
 
+/// As it is sent.
+pub(crate) type Wire = proto::Span;
+
 /// Who makes the spans of a sidecar.
 pub(crate) fn resource(config: &SidecarConfig) -> proto::Resource {
     let (service, id) = match (&config.instance, &config.name) {

@@ -10,7 +10,7 @@ use crate::{
 const MAIN_LINES_MAX: usize = 40;
 
 /// The files that speak gRPC or the hop header, where wire types become domain types.
-const PROTO_EDGES: [&str; 7] = [
+const PROTO_EDGES: [&str; 9] = [
     "proto/",
     "control-plane/src/discovery",
     "control-plane/src/server",
@@ -18,6 +18,8 @@ const PROTO_EDGES: [&str; 7] = [
     "sidecar/src/hop",
     "sidecar/src/inbound/hop",
     "sidecar/src/outbound/hop",
+    "sidecar/src/record/span",
+    "sidecar/src/trace/export",
 ];
 
 /// What the domain must not know.

@@ -34,7 +34,7 @@ impl Sidecar {
         let metrics = Arc::new(DataMetrics::default());
         // Neither written nor kept: that would be a thread of its own.
         let policy = RecordPolicy { kept: 0, ..self.config.records.clone() };
-        let records = RecordQueue::spawn(&AccessLog::Off, &policy, &self.directory, Arc::default());
+        let records = RecordQueue::spawn(&AccessLog::Off, &policy, &self.directory, &metrics);
         let (records, _observed) = records.unwrap();
         let shared = data::Shared::default();
         let thread = Thread::new(&self.config, self.directory, metrics, records, self.phase, shared);
