@@ -16,7 +16,7 @@ mod convert_traffic;
 mod keeper;
 mod link;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod usage;
 mod waiters;
 mod wire;
@@ -141,12 +141,25 @@ enum Command {
 /// # Errors
 /// When the control plane's URL is none.
 pub fn start(config: &SidecarConfig, inputs: Inputs) -> Result<DiscoveryHandle, StartError> {
+    let channel = target(&inputs.control_plane)?.connect_lazy();
+    let (handle, agent, attach) = tasks(config, inputs, channel);
+    tokio::spawn(agent);
+    tokio::spawn(attach);
+    Ok(handle)
+}
+
+/// The handle, and the two tasks that are to run: the agent's and that of the attach stream. A snapshot on disk is in
+/// the table when this returns.
+pub(crate) fn tasks(
+    config: &SidecarConfig,
+    inputs: Inputs,
+    channel: Channel,
+) -> (DiscoveryHandle, impl Future<Output = ()> + Send + use<>, impl Future<Output = ()> + Send + use<>) {
     let (status_sender, status) = watch::channel(Status::default());
     let (commands, commanded) = mpsc::channel(COMMANDS_WAITING_MAX);
     let (leave, leaving) = watch::channel(false);
     // Without an instance there is nothing that has to leave.
     let (left_sender, left) = watch::channel(config.instance.is_none());
-    let channel = channel(&inputs.control_plane)?;
     let identity = attach::Identity::new(config, inputs.advertise, inputs.admin);
     let status_sender = Arc::new(status_sender);
     let agent = agent::Agent::new(agent::Setup {
@@ -156,7 +169,7 @@ pub fn start(config: &SidecarConfig, inputs: Inputs) -> Result<DiscoveryHandle, 
         publisher: inputs.publisher,
         status: Arc::clone(&status_sender),
     });
-    tokio::spawn(agent.run(commanded, inputs.demands, inputs.drain.clone()));
+    let agent = agent.run(commanded, inputs.demands, inputs.drain.clone());
     let attach = attach::Attach {
         identity,
         channel,
@@ -166,8 +179,10 @@ pub fn start(config: &SidecarConfig, inputs: Inputs) -> Result<DiscoveryHandle, 
         leaving,
         left: left_sender,
     };
-    tokio::spawn(async move { inputs.drain.unless_draining(attach.run()).await });
-    Ok(DiscoveryHandle { status, commands, leave: Arc::new(leave), left })
+    let attach = async move {
+        inputs.drain.unless_draining(attach.run()).await;
+    };
+    (DiscoveryHandle { status, commands, leave: Arc::new(leave), left }, agent, attach)
 }
 
 impl Status {
@@ -217,8 +232,9 @@ impl DiscoveryHandle {
     }
 }
 
-/// A connection that comes about at the first call, and anew at each call after it was lost.
-fn channel(url: &str) -> Result<Channel, StartError> {
+/// Where the control plane is, and how a connection to it is kept: it comes about at the first call, and anew at
+/// each call after it was lost.
+pub(crate) fn target(url: &str) -> Result<Target, StartError> {
     let target = Target::from_shared(url.to_owned())
         .map_err(|source| StartError::ControlPlane { url: url.to_owned(), source })?;
     Ok(target
@@ -226,6 +242,5 @@ fn channel(url: &str) -> Result<Channel, StartError> {
         .tcp_nodelay(true)
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-        .keep_alive_while_idle(true)
-        .connect_lazy())
+        .keep_alive_while_idle(true))
 }

@@ -42,7 +42,7 @@ use crate::{
 mod alone;
 mod bound;
 mod data_dir;
-mod health;
+pub(crate) mod health;
 mod names;
 
 use bound::Bound;

@@ -1,6 +1,6 @@
 //! The discovery client against a control plane in the same process, over real gRPC.
 
-mod fake;
+pub(crate) mod fake;
 mod traffic;
 
 use std::{path::Path, time::Duration};
@@ -195,5 +195,5 @@ async fn without_an_instance_there_is_nothing_to_wait_for() {
 
 #[tokio::test]
 async fn a_wrong_url_is_said_at_the_start() {
-    assert!(matches!(channel("not a url"), Err(StartError::ControlPlane { .. })));
+    assert!(matches!(target("not a url"), Err(StartError::ControlPlane { .. })));
 }

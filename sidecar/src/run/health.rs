@@ -17,7 +17,7 @@ use crate::admin::readiness::Readiness;
 /// whole interval for its first request.
 const INTERVAL_UNTIL_PASSED: Duration = Duration::from_millis(200);
 /// What an instance says before its first check.
-pub(super) const NOT_CHECKED: &str = "not checked yet";
+pub(crate) const NOT_CHECKED: &str = "not checked yet";
 
 /// What others are told of the application.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct AppHealth {
 }
 
 /// Checks until the drain begins.
-pub(super) async fn check(
+pub(crate) async fn check(
     spec: CheckSpec,
     probe: impl AsyncFn(&CheckSpec) -> ProbeResult,
     tell: watch::Sender<AppHealth>,

@@ -1,13 +1,9 @@
 //! When the snapshot is written: at most once a second, one write at a time, on a thread that may block.
 //! A disk that refuses is told of once, and tried again with each change.
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::Instant};
 
 use super::super::keeper::{self, KeepError, Kept};
 
@@ -69,7 +65,7 @@ impl Keep {
                 self.writing = None;
                 self.note(ended.unwrap_or(Ok(())));
             }
-            (None, Some(at)) if self.dirty => tokio::time::sleep_until((at + INTERVAL).into()).await,
+            (None, Some(at)) if self.dirty => tokio::time::sleep_until(at + INTERVAL).await,
             (None, _) => std::future::pending().await,
         }
     }

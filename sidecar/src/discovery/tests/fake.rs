@@ -23,7 +23,7 @@ pub(super) use weft_proto::weft::v1::attach_request::Message as Said;
 
 /// By kind and service.
 #[derive(Debug, Clone, Default)]
-pub(super) struct World {
+pub(crate) struct World {
     groups: HashMap<(Kind, String), Arc<Group>>,
     /// Of the version before: what is asked of traffic is not understood.
     old: bool,
@@ -54,7 +54,7 @@ impl Snapshot for World {
 }
 
 impl World {
-    fn put(&mut self, kind: Kind, service: &str, resources: Vec<Resource>) {
+    pub(crate) fn put(&mut self, kind: Kind, service: &str, resources: Vec<Resource>) {
         self.groups.insert((kind, service.to_owned()), Arc::new(Group::new(resources)));
     }
 }
@@ -248,7 +248,8 @@ pub(super) fn route(name: &str, path: proto::path_match::Path, backend: &str) ->
     }
 }
 
-fn ask(request: discovery::DeltaDiscoveryRequest) -> Ask {
+/// A request, as the machine takes it.
+pub(crate) fn ask(request: discovery::DeltaDiscoveryRequest) -> Ask {
     let names = |names: Vec<String>| names.into_iter().map(Into::into).collect();
     let versions = request.initial_resource_versions.into_iter();
     let refusals = request.error_detail.map(|status| {
@@ -270,7 +271,8 @@ fn ask(request: discovery::DeltaDiscoveryRequest) -> Ask {
     }
 }
 
-fn answer(response: weft_model::discovery::Response) -> discovery::DeltaDiscoveryResponse {
+/// A response, as it is sent.
+pub(crate) fn answer(response: weft_model::discovery::Response) -> discovery::DeltaDiscoveryResponse {
     let type_url = match response.kind {
         Kind::Endpoint => ENDPOINT_TYPE_URL,
         Kind::Traffic => TRAFFIC_TYPE_URL,

@@ -1,11 +1,16 @@
 //! An application behind a sidecar: HTTP/1 by hand, since most of what it does no library would do. It notes each
 //! request head that reaches it, before it does anything else.
 
-use std::{cell::Cell, rc::Rc};
+use std::{
+    cell::Cell,
+    io,
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    time::{Duration, sleep},
+    time::{Duration, sleep, timeout},
 };
 
 use super::{
@@ -16,6 +21,9 @@ use super::{
 
 /// Where it listens.
 pub(super) const PORT: u16 = 8_080;
+
+/// The id of a request that has none.
+const HEALTH_CHECK: u64 = 0;
 
 /// What all connections of one application share.
 #[derive(Debug, Clone)]
@@ -48,7 +56,9 @@ impl Application {
         loop {
             let Some(head) = read_head(&mut socket, &mut read).await else { return };
             let at = self.place.shared.now();
-            self.history.see(Seen { id: head.id, replica: self.replica, at });
+            if head.id != HEALTH_CHECK {
+                self.history.see(Seen { id: head.id, replica: self.replica, at });
+            }
             let (behaviour, percent) = self.behaviour.get();
             // Which ones is a matter of the request alone, so that a repetition meets the same fate.
             let is_struck = fastrand::Rng::with_seed(head.id).u32(..100) < percent;
@@ -77,8 +87,7 @@ async fn read_head(socket: &mut Socket, read: &mut Vec<u8>) -> Option<Head> {
                 let line = text.lines().find_map(|line| line.strip_prefix(name));
                 line.and_then(|value| value.trim().parse().ok())
             };
-            // A health check has no id.
-            let id = number("sim-id:").unwrap_or(0);
+            let id = number("sim-id:").unwrap_or(HEALTH_CHECK);
             let body_length = number("content-length:").and_then(|length| usize::try_from(length).ok());
             return Some(Head { id, body_length: body_length.unwrap_or(0) });
         }
@@ -123,4 +132,16 @@ async fn answer(socket: &mut Socket, id: u64, behaviour: Behaviour) -> bool {
 /// What a request is answered with.
 pub(super) fn body(id: u64) -> String {
     format!("the answer to {id}")
+}
+
+/// A health check: whether the application of this host answers in time.
+pub(super) async fn probe(from: &Place, host: IpAddr, time: Duration) -> bool {
+    let check = async {
+        let mut socket = from.connect(SocketAddr::new(host, PORT)).await?;
+        socket.write_all(b"GET /health HTTP/1.1\r\nhost: check\r\n\r\n").await?;
+        let mut status = [0; 12];
+        socket.read_exact(&mut status).await?;
+        Ok::<_, io::Error>(&status == b"HTTP/1.1 200")
+    };
+    matches!(timeout(time, check).await, Ok(Ok(true)))
 }

@@ -1,6 +1,6 @@
 //! Who makes the requests: workers of an application, each with a connection to its own sidecar.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, ops::Range, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request};
@@ -37,13 +37,14 @@ pub(super) struct Worker {
 type Connection = SendRequest<Full<Bytes>>;
 
 impl Worker {
-    /// Makes requests until this time, in milliseconds since the beginning.
-    pub(super) async fn work(mut self, until: u64) {
+    /// Makes requests in this time, in milliseconds since the beginning.
+    pub(super) async fn work(mut self, time: Range<u64>) {
+        self.place.shared.until(time.start).await;
         let mut connection = None;
         loop {
             sleep(Duration::from_millis(self.rng.u64(..self.think_ms_max))).await;
             let begun = self.place.shared.now();
-            if begun >= until {
+            if begun >= time.end {
                 return;
             }
             let id = self.next_id;

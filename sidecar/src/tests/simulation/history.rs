@@ -8,6 +8,7 @@ use std::{cell::RefCell, collections::BTreeSet, ops::Range, rc::Rc};
 pub(super) struct History {
     asked: Rc<RefCell<Vec<Asked>>>,
     seen: Rc<RefCell<Vec<Seen>>>,
+    listed: Rc<RefCell<Vec<Listed>>>,
 }
 
 /// A request, as its caller tells it.
@@ -38,6 +39,14 @@ pub(super) enum Told {
     Nothing(String),
 }
 
+/// From this time on, the replicas that the caller's table lists as callable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Listed {
+    /// In milliseconds since the beginning.
+    pub(super) at: u64,
+    pub(super) replicas: BTreeSet<usize>,
+}
+
 /// A request head that reached an application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seen {
@@ -54,6 +63,14 @@ impl History {
 
     pub(super) fn see(&self, seen: Seen) {
         self.seen.borrow_mut().push(seen);
+    }
+
+    pub(super) fn list(&self, listed: Listed) {
+        self.listed.borrow_mut().push(listed);
+    }
+
+    pub(super) fn listed(&self) -> Vec<Listed> {
+        self.listed.borrow().clone()
     }
 
     pub(super) fn asked(&self) -> Vec<Asked> {
@@ -91,6 +108,11 @@ impl Tally {
 }
 
 impl Asked {
+    /// The total timeout was over.
+    pub(super) fn has_timed_out(&self) -> bool {
+        matches!(&self.told, Told::Answer { error: Some(error), .. } if error == "upstream-timeout")
+    }
+
     pub(super) fn says_spent(&self) -> bool {
         matches!(self.told, Told::Answer { is_budget_spent: true, .. })
     }

@@ -1,26 +1,83 @@
 //! What must hold of every run, whatever its seed; over what was seen from outside and the plan of what went wrong.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use super::{
-    history::{Asked, Seen, Told},
+    history::{Asked, Listed, Seen, Told},
     plan::{CALM_LAST_MS, Plan},
 };
 
-/// When all must work again after the last fault.
-const RECOVERED_MS: u64 = 1_000;
+/// When all must work again after the last fault: the longest wait for the control plane, and some.
+const RECOVERED_MS: u64 = 9_000;
+/// How long an idempotent request takes, at most, where the caller is told of what becomes of replicas, and one of
+/// them is well: two others that hang are noticed by then, one after the other.
+const ANSWERED_MS: u64 = 11_000;
 
-/// What did not hold, in words; empty where all did.
-pub(super) fn broken(plan: &Plan, asked: &[Asked], seen: &[Seen]) -> Vec<String> {
-    let mut broken = Vec::new();
-    for one in asked {
-        broken.extend(answered(one));
-        broken.extend(kept_its_promise(plan, one));
-        broken.extend(recovered(plan, one));
+/// All that was seen of a run.
+#[derive(Debug)]
+pub(super) struct Evidence<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) asked: &'a [Asked],
+    pub(super) seen: &'a [Seen],
+    pub(super) listed: &'a [Listed],
+}
+
+impl Evidence<'_> {
+    /// What did not hold, in words; empty where all did.
+    pub(super) fn broken(&self) -> Vec<String> {
+        let of_one = |asked| [answered(asked), self.kept_its_promise(asked), self.recovered(asked)];
+        let mut broken: Vec<_> = self.asked.iter().flat_map(of_one).flatten().collect();
+        broken.extend(unsafe_twice(self.asked, self.seen));
+        broken.extend(over_budget(self.plan, self.asked, self.seen));
+        broken.extend(self.unnoticed());
+        broken.extend(self.not_listed_again());
+        broken
     }
-    broken.extend(unsafe_twice(asked, seen));
-    broken.extend(over_budget(plan, asked, seen));
-    broken
+
+    /// No idempotent request fails while one replica is within reach: from before the request until after its answer
+    /// it is well, and the caller's table lists it. Unless the budget is spent, and then the answer says so. Where
+    /// no policy ends a try that hangs, it is discovery that does; while it is away, the total timeout is what is
+    /// left.
+    fn kept_its_promise(&self, asked: &Asked) -> Option<String> {
+        if !asked.is_idempotent || asked.says_spent() {
+            return None;
+        }
+        let reachable = (0..self.plan.replicas.len()).find(|replica| {
+            self.plan.is_well(*replica, &asked.time) && self.is_listed(*replica, &asked.time)
+        })?;
+        let is_told = self.plan.is_told(&asked.time);
+        let may_hang = self.plan.policy.timeouts.per_try.is_none() && !is_told;
+        if !asked.has_succeeded() && !(may_hang && asked.has_timed_out()) {
+            return Some(format!("failed although replica {reachable} was within reach: {asked:?}"));
+        }
+        let took = asked.time.end - asked.time.start;
+        (took > ANSWERED_MS && !may_hang).then(|| format!("took {took} ms: {asked:?}"))
+    }
+
+    /// When all faults are over, all requests succeed, unsafe ones too.
+    fn recovered(&self, asked: &Asked) -> Option<String> {
+        let is_late = asked.time.start > self.plan.time_ms - CALM_LAST_MS + RECOVERED_MS;
+        (is_late && !asked.has_succeeded()).then(|| format!("failed when all was well again: {asked:?}"))
+    }
+
+    /// Whether the caller's table lists the replica all the time.
+    fn is_listed(&self, replica: usize, time: &Range<u64>) -> bool {
+        let before = self.listed.iter().rev().find(|listed| listed.at < time.start);
+        let within = self.listed.iter().filter(|listed| (time.start..=time.end).contains(&listed.at));
+        before.is_some() && before.into_iter().chain(within).all(|listed| listed.replicas.contains(&replica))
+    }
+
+    /// A replica that is gone for long is not listed any more, where the caller is told.
+    fn unnoticed(&self) -> Vec<String> {
+        let gone = self.plan.gone().filter(|(replica, at)| self.is_listed(*replica, &(*at..*at)));
+        gone.map(|(replica, at)| format!("replica {replica} is gone, and listed at {at} ms")).collect()
+    }
+
+    /// At the end all replicas are listed.
+    fn not_listed_again(&self) -> Option<String> {
+        let listed = self.listed.last().map_or(0, |listed| listed.replicas.len());
+        (listed < self.plan.replicas.len()).then(|| format!("only {listed} replicas are listed at the end"))
+    }
 }
 
 /// Each request is answered, and with its own answer.
@@ -30,22 +87,6 @@ fn answered(asked: &Asked) -> Option<String> {
         Told::Answer { status: 200, is_right: false, .. } => Some(format!("the wrong answer: {asked:?}")),
         Told::Answer { .. } => None,
     }
-}
-
-/// No idempotent request fails while one replica is well, from before the request until after its answer; unless the
-/// budget is spent, and then the answer says so.
-fn kept_its_promise(plan: &Plan, asked: &Asked) -> Option<String> {
-    if !asked.is_idempotent || asked.has_succeeded() || asked.says_spent() {
-        return None;
-    }
-    let well = (0..plan.replicas.len()).find(|replica| plan.is_well(*replica, &asked.time))?;
-    Some(format!("failed although replica {well} was well: {asked:?}"))
-}
-
-/// When all faults are over, all requests succeed, unsafe ones too.
-fn recovered(plan: &Plan, asked: &Asked) -> Option<String> {
-    let is_late = asked.time.start > plan.time_ms - CALM_LAST_MS + RECOVERED_MS;
-    (is_late && !asked.has_succeeded()).then(|| format!("failed when all was well again: {asked:?}"))
 }
 
 /// No unsafe request reaches applications twice.

@@ -18,6 +18,7 @@ use std::{
 
 use super::{
     connection::{End, EndOf, Found, Number, State},
+    control_plane,
     trace::Trace,
 };
 
@@ -121,7 +122,7 @@ impl Network {
                 self.held.push((from, to, event));
                 continue;
             }
-            self.trace.note(now, &event, || words(&event, from, to));
+            self.note(now, &event, from, to);
             self.deliver(now, event);
         }
     }
@@ -199,6 +200,9 @@ impl Network {
     /// What there is to read; who finds nothing is woken by it.
     pub(super) fn peek(&mut self, end: EndOf, waker: &Waker) -> Option<Found> {
         let end = self.end(end);
+        if end.state == State::Gone {
+            return Some(Found::Reset);
+        }
         if !end.inbox.is_empty() {
             return Some(Found::Bytes(end.inbox.len()));
         }
@@ -221,7 +225,7 @@ impl Network {
     /// How many of the bytes were sent; none = there is no room. An error is a connection that is no more.
     pub(super) fn write(&mut self, now: u64, end: EndOf, bytes: &[u8], waker: &Waker) -> Result<usize, ()> {
         let own = self.end(end);
-        if own.is_reset || own.has_said_all {
+        if own.is_reset || own.has_said_all || own.state == State::Gone {
             return Err(());
         }
         let length = bytes.len().min(WINDOW.saturating_sub(own.under_way));
@@ -255,6 +259,19 @@ impl Network {
         self.listeners.retain(|address, _| address.ip() != host);
         for end in self.ends.iter_mut().flatten().filter(|end| end.address.ip() == host) {
             end.state = State::Gone;
+            end.wake();
+        }
+    }
+
+    /// All processes of the host end at once, and the system closes their connections.
+    pub(super) fn kill(&mut self, now: u64, host: IpAddr) {
+        for number in 0..self.ends.len() {
+            for side in 0..2 {
+                if self.ends[number][side].address.ip() == host {
+                    self.close(now, EndOf { number, side }, false);
+                    self.ends[number][side].wake();
+                }
+            }
         }
     }
 
@@ -279,6 +296,20 @@ impl Network {
 
     fn end(&mut self, end: EndOf) -> &mut End {
         &mut self.ends[end.number][end.side]
+    }
+
+    /// Writes the trace. Of what goes to and from the control plane only the length counts: a sidecar tells it the
+    /// time of day, as its incarnation.
+    fn note(&mut self, now: u64, event: &Event, from: IpAddr, to: IpAddr) {
+        let Event::Bytes(end, bytes) = event else {
+            return self.trace.note(now, event, || format!("{from} -> {to} {event:?}"));
+        };
+        let is_dated = self.ends[end.number][1].address.port() == control_plane::PORT;
+        let content = if is_dated { &[][..] } else { bytes };
+        self.trace.note(now, (end, bytes.len(), content), || {
+            let text: String = String::from_utf8_lossy(content).chars().take(60).collect();
+            format!("{from} -> {to} #{}.{} {} bytes {text:?}", end.number, end.side, bytes.len())
+        });
     }
 
     /// From where to where an event travels.
@@ -371,14 +402,4 @@ impl Network {
 
 fn link(one: IpAddr, other: IpAddr) -> (IpAddr, IpAddr) {
     (one.min(other), one.max(other))
-}
-
-fn words(event: &Event, from: IpAddr, to: IpAddr) -> String {
-    match event {
-        Event::Bytes(end, bytes) => {
-            let text: String = String::from_utf8_lossy(bytes).chars().take(60).collect();
-            format!("{from} -> {to} #{} {} bytes {text:?}", end.number, bytes.len())
-        }
-        other => format!("{from} -> {to} {other:?}"),
-    }
 }

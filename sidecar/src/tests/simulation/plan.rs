@@ -8,15 +8,22 @@ use weft_model::policy::{Balance, HedgePolicy, Policy, RetryBudget, SuccessRateP
 use super::network::Quality;
 
 /// How long requests are made, in milliseconds.
-const TIME_MS: Range<u64> = 8_000..16_000;
+const TIME_MS: Range<u64> = 18_000..24_000;
+/// Before it nothing is asked: all have to find each other.
+pub(super) const BEGIN_MS: u64 = 2_000;
 /// Before it nothing goes wrong.
-const CALM_FIRST_MS: u64 = 500;
+const CALM_FIRST_MS: u64 = 2_500;
 /// At the end nothing goes wrong any more for so long, and then all must work again.
-pub(super) const CALM_LAST_MS: u64 = 3_000;
+pub(super) const CALM_LAST_MS: u64 = 10_500;
 /// What a fault leaves behind when it is over: news of broken connections under way.
 const TAIL_MS: u64 = 300;
 /// What a loss of power does: connections that are kept for as long do not know that they are broken.
 const TAIL_OF_POWER_LOSS_MS: u64 = 60_000;
+/// Until a sidecar that lost the control plane is on its stream again: the longest wait between two tries, and the
+/// longest try.
+const TAIL_OF_SILENCE_MS: u64 = 8_500;
+/// Until the caller knows of a replica that is gone or hangs: a lease and some looks, or two failed checks.
+const NOTICED_MS: u64 = 4_500;
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -40,13 +47,20 @@ pub(super) struct Replica {
     pub(super) has_sidecar: bool,
 }
 
-/// Something goes wrong with one replica for a while.
+/// Something goes wrong at one place for a while.
 #[derive(Debug, Clone)]
 pub(super) struct Fault {
-    pub(super) replica: usize,
+    pub(super) site: Site,
     /// In milliseconds since the beginning.
     pub(super) time: Range<u64>,
     pub(super) kind: Kind,
+}
+
+/// Where something goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Site {
+    Replica(usize),
+    ControlPlane,
 }
 
 /// What goes wrong.
@@ -56,12 +70,14 @@ pub(super) enum Kind {
     Behaves(Behaviour, u32),
     /// The application is killed, and started again at the end.
     ApplicationDown,
-    /// All processes of the host are.
+    /// All processes of the host are. Of the control plane too.
     HostDown,
     /// The host is off, and comes back without a memory of its connections.
     PowerLoss,
-    /// The link between caller and replica carries nothing.
+    /// The link between caller and host carries nothing.
     Cut,
+    /// None of the host's links does.
+    Isolated,
     /// It loses much.
     Lossy,
 }
@@ -91,17 +107,25 @@ impl Plan {
         let replicas = vec![Replica { has_sidecar: true }; 3];
         let replicas: Vec<_> =
             replicas.into_iter().map(|_| Replica { has_sidecar: rng.u32(..4) > 0 }).collect();
-        let mut faults: Vec<_> =
-            (0..replicas.len()).flat_map(|replica| faults(replica, time_ms - CALM_LAST_MS, rng)).collect();
-        faults.sort_by_key(|fault| (fault.time.start, fault.replica));
+        let policy = policy(rng);
+        let until = time_ms - CALM_LAST_MS;
+        let mut faults: Vec<_> = (0..replicas.len())
+            .flat_map(|replica| faults(Site::Replica(replica), until, rng, |rng| kind(&policy, rng)))
+            .collect();
+        if rng.bool() {
+            faults.extend(self::faults(Site::ControlPlane, until, rng, |rng| {
+                [Kind::HostDown, Kind::Cut, Kind::Isolated, Kind::PowerLoss][rng.usize(..4)]
+            }));
+        }
+        faults.sort_by_key(|fault| (fault.time.start, fault.site));
         Self {
             seed,
             time_ms,
             replicas,
-            policy: policy(rng),
+            policy,
             usual: Quality { delay_ms_max: rng.u64(1..=5), loss_percent: 0 },
-            workers: rng.usize(2..=5),
-            think_ms_max: rng.u64(50..400),
+            workers: rng.usize(2..=3),
+            think_ms_max: rng.u64(100..600),
             faults,
         }
     }
@@ -110,37 +134,80 @@ impl Plan {
     pub(super) fn is_well(&self, replica: usize, time: &Range<u64>) -> bool {
         self.faults
             .iter()
-            .filter(|fault| fault.replica == replica)
-            .all(|fault| fault.time.end + fault.tail() < time.start || fault.time.start > time.end)
+            .filter(|fault| fault.site == Site::Replica(replica))
+            .all(|fault| fault.is_over(time))
+    }
+
+    /// Whether the caller was told all the time of what becomes of replicas.
+    pub(super) fn is_told(&self, time: &Range<u64>) -> bool {
+        self.faults.iter().filter(|fault| fault.site == Site::ControlPlane).all(|fault| fault.is_over(time))
+    }
+
+    /// Replicas that a caller which is told cannot believe in at a certain time: that of the fault, and a while.
+    pub(super) fn gone(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        self.faults.iter().filter_map(|fault| {
+            let Site::Replica(replica) = fault.site else { return None };
+            let at = fault.time.start + NOTICED_MS;
+            let is_long = fault.time.end > at;
+            (is_long && fault.kind.shows() && self.is_told(&(fault.time.start..at))).then_some((replica, at))
+        })
+    }
+}
+
+impl Kind {
+    /// Whether it shows to the control plane.
+    fn shows(self) -> bool {
+        match self {
+            Self::Behaves(Behaviour::Hangs | Behaviour::ResetsUnread | Behaviour::ResetsRead, 100) => true,
+            Self::ApplicationDown | Self::HostDown | Self::PowerLoss | Self::Isolated => true,
+            Self::Behaves(..) | Self::Cut | Self::Lossy => false,
+        }
     }
 }
 
 impl Fault {
     fn tail(&self) -> u64 {
-        if self.kind == Kind::PowerLoss { TAIL_OF_POWER_LOSS_MS } else { TAIL_MS }
+        match (self.site, self.kind) {
+            (Site::ControlPlane, _) => TAIL_OF_SILENCE_MS,
+            (Site::Replica(_), Kind::PowerLoss) => TAIL_OF_POWER_LOSS_MS,
+            (Site::Replica(_), _) => TAIL_MS,
+        }
+    }
+
+    /// Whether this time is free of it.
+    fn is_over(&self, time: &Range<u64>) -> bool {
+        self.time.end + self.tail() < time.start || self.time.start > time.end
     }
 }
 
-/// What goes wrong with one replica, one thing after another.
-fn faults(replica: usize, until: u64, rng: &mut fastrand::Rng) -> Vec<Fault> {
+/// What goes wrong at one place, one thing after another.
+fn faults(
+    site: Site,
+    until: u64,
+    rng: &mut fastrand::Rng,
+    kind: impl Fn(&mut fastrand::Rng) -> Kind,
+) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut at = CALM_FIRST_MS + rng.u64(..4_000);
     loop {
-        let end = at + rng.u64(50..5_000);
+        let end = at + rng.u64(50..8_000);
         if end >= until {
             return faults;
         }
-        faults.push(Fault { replica, time: at..end, kind: kind(rng) });
+        faults.push(Fault { site, time: at..end, kind: kind(rng) });
         at = end + rng.u64(500..5_000);
     }
 }
 
-fn kind(rng: &mut fastrand::Rng) -> Kind {
-    let behaviour = match rng.u32(..13) {
+/// Where a try may take for ever, only what shows to the control plane: nobody else would ever end it.
+fn kind(policy: &Policy, rng: &mut fastrand::Rng) -> Kind {
+    let may_hide = policy.timeouts.per_try.is_some();
+    let behaviour = match rng.u32(..14) {
         0 | 1 => return Kind::ApplicationDown,
         2 | 3 => return Kind::HostDown,
-        4 => return Kind::Cut,
-        5 => return Kind::Lossy,
+        4 if may_hide => return Kind::Cut,
+        4 | 13 => return Kind::Isolated,
+        5 if may_hide => return Kind::Lossy,
         12 => return Kind::PowerLoss,
         6 => Behaviour::IsSlow(rng.u64(10..2_000)),
         7 => Behaviour::Declines,
@@ -149,15 +216,18 @@ fn kind(rng: &mut fastrand::Rng) -> Kind {
         10 => Behaviour::BreaksOff,
         _ => Behaviour::Hangs,
     };
-    Kind::Behaves(behaviour, if rng.bool() { 100 } else { rng.u32(10..100) })
+    let is_whole = rng.bool() || !may_hide;
+    Kind::Behaves(behaviour, if is_whole { 100 } else { rng.u32(10..100) })
 }
 
-/// A policy that wants what the invariants ask for: a try for each replica, an end to each try, and a retry of
-/// what an application declines.
+/// A policy that wants what the invariants ask for: a try for each replica, and a retry of what an application
+/// declines.
 fn policy(rng: &mut fastrand::Rng) -> Policy {
     let mut policy = Policy::default();
     policy.retry.on.statuses = vec![503];
-    policy.timeouts.per_try = Some(Duration::from_millis(rng.u64(300..1_500)));
+    if rng.u32(..3) > 0 {
+        policy.timeouts.per_try = Some(Duration::from_millis(rng.u64(300..1_500)));
+    }
     policy.timeouts.connect = Duration::from_millis(rng.u64(100..1_000));
     if rng.u32(..3) == 0 {
         policy.retry.budget =

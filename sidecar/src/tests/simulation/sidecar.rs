@@ -1,44 +1,65 @@
-//! A sidecar on a simulated host: the real data path, on the simulated network.
+//! A sidecar on a simulated host: the real data path, and the real discovery client, on the simulated network.
 
-use std::{rc::Rc, sync::Arc};
+use std::{net::SocketAddr, path::Path, rc::Rc, sync::Arc};
 
+use http::Uri;
+use hyper_util::rt::TokioIo;
 use tokio::sync::watch;
+use tonic::transport::Channel;
+use weft_model::{
+    check::{CheckSpec, ProbeResult},
+    endpoint::Health,
+};
+use weft_runtime::drain::Drain;
 
-use super::{caller::OUTBOUND_PORT, socket::Place};
+use super::{
+    application,
+    caller::OUTBOUND_PORT,
+    history::{History, Listed},
+    socket::Place,
+};
 use crate::{
+    admin::readiness::{Conditions, Readiness},
     config::{AccessLog, RecordPolicy, RunArgs, SidecarConfig},
     data::{self, Phase, accept, thread::Thread},
+    discovery::{self, Inputs},
     inbound,
     metrics::DataMetrics,
     net::TcpListener,
     outbound,
     record::RecordQueue,
-    table::Directory,
+    run::{AppHealth, health},
+    table::{self, Directory, Home},
 };
 
 /// Where other sidecars' calls come in.
 pub(super) const INBOUND_PORT: u16 = 4_143;
+/// Where the control plane is.
+const CONTROL_PLANE: &str = "http://10.0.2.1:8502";
 
 /// What a sidecar is started with.
-#[derive(Debug)]
 pub(super) struct Sidecar {
     pub(super) place: Place,
     pub(super) config: Arc<SidecarConfig>,
-    pub(super) directory: Directory,
-    pub(super) phase: watch::Receiver<Phase>,
 }
 
 impl Sidecar {
-    /// One data thread, until it is dropped.
-    pub(super) async fn run(self) {
+    /// One data thread and what stands beside it, until it is dropped. What its table lists goes to `history`, where
+    /// there is one.
+    pub(super) async fn run(self, history: Option<History>) {
+        let (_phase, phase) = watch::channel(Phase::Serving);
+        let drain = Drain::new();
+        let directory = self.discover(&drain);
+        if let Some(history) = history {
+            tokio::task::spawn_local(watch_table(self.place.clone(), directory.clone(), history));
+        }
         let metrics = Arc::new(DataMetrics::default());
         // Neither written nor kept: that would be a thread of its own.
         let policy = RecordPolicy { kept: 0, ..self.config.records.clone() };
-        let records = RecordQueue::spawn(&AccessLog::Off, &policy, &self.directory, &metrics);
+        let records = RecordQueue::spawn(&AccessLog::Off, &policy, &directory, &metrics);
         let (records, _observed) = records.unwrap();
         let shared = data::Shared::default();
-        let thread = Thread::new(&self.config, self.directory, metrics, records, self.phase, shared);
-        let thread = Rc::new(thread);
+        let thread = Rc::new(Thread::new(&self.config, directory, metrics, records, phase, shared));
         data::tend(&thread, watch::Sender::new(1));
         let listen = |port| TcpListener::Simulated(self.place.listen(port));
         let (out, into) = (&thread.outbound_connections, &thread.inbound_connections);
@@ -48,15 +69,93 @@ impl Sidecar {
         }
         std::future::pending::<()>().await;
     }
+
+    /// Starts the discovery client and the check of the application; its table.
+    fn discover(&self, drain: &Drain) -> Directory {
+        let (directory, publisher, demands) = table::directory(Home::from(&*self.config));
+        let unknown = AppHealth { health: Health::Critical, reason: health::NOT_CHECKED.into() };
+        let (tell, told) = watch::channel(unknown);
+        let inputs = Inputs {
+            control_plane: CONTROL_PLANE.to_owned(),
+            publisher,
+            demands,
+            health: told,
+            advertise: SocketAddr::new(self.place.host, INBOUND_PORT),
+            admin: SocketAddr::new(self.place.host, 4_191),
+            drain: drain.watch(),
+        };
+        let (handle, agent, attach) = discovery::tasks(&self.config, inputs, self.channel());
+        tokio::task::spawn_local(agent);
+        tokio::task::spawn_local(async move {
+            let _kept = handle;
+            attach.await;
+        });
+        if let Some(instance) = &self.config.instance {
+            let place = self.place.clone();
+            let probe = async move |spec: &CheckSpec| match application::probe(
+                &place,
+                place.host,
+                spec.timeout,
+            )
+            .await
+            {
+                true => ProbeResult::Pass(String::new()),
+                false => ProbeResult::Fail("no answer".into()),
+            };
+            let readiness = Readiness::new(Conditions::default());
+            tokio::task::spawn_local(health::check(
+                instance.check.clone(),
+                probe,
+                tell,
+                readiness,
+                drain.watch(),
+            ));
+        }
+        directory
+    }
+
+    fn channel(&self) -> Channel {
+        let place = self.place.clone();
+        let connect = tower::service_fn(move |uri: Uri| {
+            let place = place.clone();
+            async move {
+                let address = uri.authority().unwrap().as_str().parse().unwrap();
+                place.connect(address).await.map(TokioIo::new)
+            }
+        });
+        discovery::target(CONTROL_PLANE).unwrap().connect_with_connector_lazy(connect)
+    }
 }
 
-/// As it is told by these flags.
-pub(super) fn config(flags: &str) -> SidecarConfig {
+/// Notes what the caller's table lists, each time that it changes.
+async fn watch_table(place: Place, directory: Directory, history: History) {
+    let mut changes = directory.changes();
+    loop {
+        changes.borrow_and_update();
+        let table = directory.load();
+        let known = table.services.values().flat_map(|service| &service.endpoints);
+        let callable = known.filter(|known| known.endpoint.health.is_callable());
+        let number = callable.map(|known| known.endpoint.key.node.to_string());
+        let replicas = number.map(|node| node.rsplit_once('.').unwrap().1.parse::<usize>().unwrap() - 1);
+        history.list(Listed { at: place.shared.now(), replicas: replicas.collect() });
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The settings of a sidecar on this host, and what else its flags say.
+pub(super) fn config(place: &Place, data_dir: &Path, flags: &str) -> SidecarConfig {
     #[derive(clap::Parser)]
     struct Command {
         #[command(flatten)]
         run: RunArgs,
     }
-    let flags = ["sidecar"].into_iter().chain(flags.split_whitespace());
-    SidecarConfig::load(<Command as clap::Parser>::parse_from(flags).run).unwrap()
+    let host = place.host;
+    let all = format!(
+        "sidecar --control-plane {CONTROL_PLANE} --node {host} --data-dir {}/{host} --outbound {host}:{OUTBOUND_PORT} \
+         --inbound {host}:{INBOUND_PORT} --insecure-listen {flags}",
+        data_dir.display()
+    );
+    SidecarConfig::load(<Command as clap::Parser>::parse_from(all.split_whitespace()).run).unwrap()
 }

@@ -3,39 +3,34 @@
 
 use std::{
     cell::Cell,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
     rc::Rc,
     sync::Arc,
     time::Duration,
 };
 
+use tempfile::TempDir;
 use tokio::{
     runtime,
-    sync::watch,
     task::{AbortHandle, JoinSet, LocalSet},
     time::sleep_until,
-};
-use weft_model::{
-    endpoint::{Endpoint, Health, HopTarget, Port, Protocol, TlsMode},
-    name::{InstanceKey, ServiceName},
 };
 
 use super::{
     application::{self, Application},
     caller::Worker,
+    control_plane::{ControlPlane, Disk},
     history::History,
     network::{Network, Quality},
-    plan::{Behaviour, Fault, Kind, Plan},
-    sidecar::{INBOUND_PORT, Sidecar, config},
+    plan::{BEGIN_MS, Behaviour, Fault, Kind, Plan, Site},
+    sidecar::{Sidecar, config},
     socket::{Place, Shared},
-};
-use crate::{
-    data::Phase,
-    table::{self, Home},
 };
 
 /// Who calls.
 const CALLER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 1, 1));
+const CONTROL_PLANE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 2, 1));
 /// A link that loses much.
 const LOSSY: Quality = Quality { delay_ms_max: 50, loss_percent: 30 };
 
@@ -62,7 +57,11 @@ struct Host {
 struct World {
     shared: Shared,
     hosts: Vec<Host>,
-    service: ServiceName,
+    control_plane: Option<AbortHandle>,
+    /// Of the control plane.
+    disk: Disk,
+    /// Of all sidecars.
+    data_dir: TempDir,
 }
 
 /// Runs the plan to its end.
@@ -79,7 +78,7 @@ pub(super) fn run(plan: &Plan, keeps_words: bool) -> Run {
         let history = History::default();
         let driver = tokio::task::spawn_local(shared.clone().drive());
         let mut world = World::new(plan, &shared, &history);
-        world.start(plan);
+        world.start(plan, &history);
         let workers = world.load(plan, &history);
         for (at, fault, begins) in steps(&plan.faults) {
             shared.until(at).await;
@@ -97,7 +96,7 @@ fn steps(faults: &[Fault]) -> Vec<(u64, &Fault, bool)> {
     let begins = faults.iter().map(|fault| (fault.time.start, fault, true));
     let ends = faults.iter().map(|fault| (fault.time.end, fault, false));
     let mut steps: Vec<_> = begins.chain(ends).collect();
-    steps.sort_by_key(|(at, fault, begins)| (*at, fault.replica, *begins));
+    steps.sort_by_key(|(at, fault, begins)| (*at, fault.site, *begins));
     steps
 }
 
@@ -110,27 +109,32 @@ impl World {
                 Application { place: place.clone(), replica, behaviour, history: history.clone() };
             Host { place, application, process: None, sidecar: None, has_sidecar: known.has_sidecar }
         });
-        Self { shared: shared.clone(), hosts: hosts.collect(), service: "orders".parse().unwrap() }
+        Self {
+            shared: shared.clone(),
+            hosts: hosts.collect(),
+            control_plane: None,
+            disk: Disk::default(),
+            data_dir: data_dir(),
+        }
     }
 
-    fn start(&mut self, plan: &Plan) {
+    fn start(&mut self, plan: &Plan, history: &History) {
+        self.start_control_plane();
         for host in &mut self.hosts {
-            host.start_application();
-            host.start_sidecar();
+            host.start(self.data_dir.path());
         }
         let place = Place { shared: self.shared.clone(), host: CALLER };
-        let mut config = config("--control-plane http://10.0.2.1:8502 --node caller");
+        let mut config = config(&place, self.data_dir.path(), "--subscribe orders");
         config.policy = plan.policy.clone();
-        let config = Arc::new(config);
-        let (directory, publisher, demands) = table::directory(Home::from(&*config));
-        let endpoints: Vec<_> = self.hosts.iter().map(|host| host.endpoint(&self.service)).collect();
-        publisher.update([(self.service.clone(), Some(endpoints))]);
-        let (phase, phases) = watch::channel(Phase::Serving);
-        let sidecar = Sidecar { place: place.clone(), config, directory, phase: phases };
-        process(place, async move {
-            let _kept = (phase, demands, publisher);
-            sidecar.run().await;
-        });
+        let sidecar = Sidecar { place: place.clone(), config: Arc::new(config) };
+        process(place, sidecar.run(Some(history.clone())));
+    }
+
+    fn start_control_plane(&mut self) {
+        let place = Place { shared: self.shared.clone(), host: CONTROL_PLANE };
+        let control_plane = ControlPlane::new(place.clone(), &self.disk);
+        let bare = self.hosts.iter().filter(|host| !host.has_sidecar).map(|host| host.place.host);
+        self.control_plane = Some(process(place, control_plane.serve(bare.collect())));
     }
 
     fn load(&self, plan: &Plan, history: &History) -> JoinSet<()> {
@@ -146,7 +150,7 @@ impl World {
                 next_id: number as u64 + 1,
                 stride: plan.workers as u64,
             };
-            workers.spawn_local(place.run(worker.work(plan.time_ms)));
+            workers.spawn_local(place.run(worker.work(BEGIN_MS..plan.time_ms)));
         }
         workers
     }
@@ -154,40 +158,67 @@ impl World {
     /// A fault begins or ends.
     fn strike(&mut self, fault: &Fault, begins: bool) {
         let now = self.shared.now();
-        let host = &mut self.hosts[fault.replica];
-        let ip = host.place.host;
+        let ip = match fault.site {
+            Site::Replica(replica) => self.hosts[replica].place.host,
+            Site::ControlPlane => CONTROL_PLANE,
+        };
         self.shared.lock().trace().note(now, (ip, begins), || format!("{begins} {fault:?}"));
         match (fault.kind, begins) {
-            (Kind::Behaves(behaviour, percent), true) => {
-                host.application.behaviour.set((behaviour, percent));
-            }
-            (Kind::Behaves(..), false) => host.application.behaviour.set((Behaviour::Answers, 0)),
-            (Kind::ApplicationDown, true) => kill(&mut host.process),
-            (Kind::ApplicationDown, false) => host.start_application(),
-            (Kind::HostDown, true) => {
-                kill(&mut host.sidecar);
-                kill(&mut host.process);
-            }
-            (Kind::HostDown, false) => {
-                host.start_application();
-                host.start_sidecar();
-            }
-            (Kind::PowerLoss, true) => {
-                let mut network = self.shared.lock();
-                network.cut(now, CALLER, ip);
-                network.forget(now, ip);
-                kill(&mut host.sidecar);
-                kill(&mut host.process);
-            }
-            (Kind::PowerLoss, false) => {
-                host.start_application();
-                host.start_sidecar();
-                self.shared.lock().mend(now, CALLER, ip);
-            }
             (Kind::Cut, true) => self.shared.lock().cut(now, CALLER, ip),
             (Kind::Cut, false) => self.shared.lock().mend(now, CALLER, ip),
             (Kind::Lossy, true) => self.shared.lock().degrade(now, CALLER, ip, Some(LOSSY)),
             (Kind::Lossy, false) => self.shared.lock().degrade(now, CALLER, ip, None),
+            (Kind::Isolated, begins) => self.isolate(ip, begins),
+            (Kind::HostDown, true) => {
+                self.kill(fault.site);
+                self.shared.lock().kill(now, ip);
+            }
+            (Kind::HostDown, false) => self.revive(fault.site),
+            (Kind::PowerLoss, true) => {
+                self.isolate(ip, true);
+                self.shared.lock().forget(now, ip);
+                self.kill(fault.site);
+            }
+            (Kind::PowerLoss, false) => {
+                self.revive(fault.site);
+                self.isolate(ip, false);
+            }
+            (kind, begins) => self.strike_application(fault.site, kind, begins),
+        }
+    }
+
+    fn strike_application(&mut self, site: Site, kind: Kind, begins: bool) {
+        let Site::Replica(replica) = site else { return };
+        let host = &mut self.hosts[replica];
+        match (kind, begins) {
+            (Kind::Behaves(behaviour, percent), true) => host.application.behaviour.set((behaviour, percent)),
+            (Kind::Behaves(..), false) => host.application.behaviour.set((Behaviour::Answers, 0)),
+            (_, true) => kill(&mut host.process),
+            (_, false) => host.start_application(),
+        }
+    }
+
+    /// Cuts all links of a host, or mends them.
+    fn isolate(&self, ip: IpAddr, begins: bool) {
+        let others = self.hosts.iter().map(|host| host.place.host).chain([CALLER, CONTROL_PLANE]);
+        let (mut network, now) = (self.shared.lock(), self.shared.now());
+        for other in others.filter(|other| *other != ip) {
+            // Where both ends are isolated, the first that comes back mends their link: nobody uses it.
+            if begins { network.cut(now, ip, other) } else { network.mend(now, ip, other) }
+        }
+    }
+
+    fn kill(&mut self, site: Site) {
+        match site {
+            Site::Replica(replica) => self.hosts[replica].kill(),
+            Site::ControlPlane => kill(&mut self.control_plane),
+        }
+    }
+
+    fn revive(&mut self, site: Site) {
+        match site {
+            Site::Replica(replica) => self.hosts[replica].start(self.data_dir.path()),
+            Site::ControlPlane => self.start_control_plane(),
         }
     }
 }
@@ -198,53 +229,38 @@ impl Host {
         self.process = Some(process(self.place.clone(), application.serve()));
     }
 
-    fn start_sidecar(&mut self) {
+    fn start_sidecar(&mut self, data_dir: &Path) {
         if !self.has_sidecar {
             return;
         }
-        let host = self.place.host;
         let flags = format!(
-            "--control-plane http://10.0.2.1:8502 --node {host} --service orders --instance orders \
-             --app {host}:{} --protocol http",
+            "--service orders --instance orders --app {}:{} --protocol http --check http:/health \
+             --check-interval 500ms --check-timeout 300ms",
+            self.place.host,
             application::PORT
         );
-        let config = Arc::new(config(&flags));
-        let (directory, publisher, demands) = table::directory(Home::from(&*config));
-        let (phase, phases) = watch::channel(Phase::Serving);
-        let sidecar = Sidecar { place: self.place.clone(), config, directory, phase: phases };
-        self.sidecar = Some(process(self.place.clone(), async move {
-            let _kept = (phase, demands, publisher);
-            sidecar.run().await;
-        }));
+        let config = Arc::new(config(&self.place, data_dir, &flags));
+        let sidecar = Sidecar { place: self.place.clone(), config };
+        self.sidecar = Some(process(self.place.clone(), sidecar.run(None)));
     }
 
-    fn endpoint(&self, service: &ServiceName) -> Endpoint {
-        let host = self.place.host;
-        let hop = match self.has_sidecar {
-            true => HopTarget::Sidecar {
-                address: SocketAddr::new(host, INBOUND_PORT),
-                hop_version: 1,
-                identity: String::new(),
-                tls: TlsMode::Off,
-            },
-            false => HopTarget::Direct,
-        };
-        Endpoint {
-            key: InstanceKey {
-                service: service.clone(),
-                node: host.to_string().parse().unwrap(),
-                id: "orders".parse().unwrap(),
-            },
-            address: host.to_string(),
-            ports: vec![Port { name: String::new(), protocol: Protocol::Http, port: application::PORT }],
-            health: Health::Passing,
-            reason: String::new(),
-            weight: 1,
-            zone: String::new(),
-            hop,
-            tags: Vec::new(),
-        }
+    fn start(&mut self, data_dir: &Path) {
+        self.start_application();
+        self.start_sidecar(data_dir);
     }
+
+    /// All its processes end.
+    fn kill(&mut self) {
+        kill(&mut self.sidecar);
+        kill(&mut self.process);
+    }
+}
+
+/// In memory where that can be: the snapshots are written through.
+fn data_dir() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.unwrap()
 }
 
 /// Starts a process on a host: all tasks that it starts are its own.
@@ -259,7 +275,8 @@ fn kill(process: &mut Option<AbortHandle>) {
 }
 
 impl Shared {
-    async fn until(&self, at: u64) {
+    /// Waits until this time, in milliseconds since the beginning.
+    pub(super) async fn until(&self, at: u64) {
         sleep_until(self.begun() + Duration::from_millis(at)).await;
     }
 }
