@@ -60,6 +60,14 @@ pub fn withdraw(word: u64, now_ms: u32, budget: &RetryBudget) -> Option<u64> {
     Some(accounts.pack())
 }
 
+/// How many retries it pays for at `now_ms`.
+pub fn left(word: u64, now_ms: u32, budget: &RetryBudget) -> u32 {
+    let mut accounts = Accounts::unpack(word);
+    accounts.earn(now_ms >> TICK_SHIFT, budget);
+    let second = i64::from(budget.floor_per_second).min(ACCOUNT_MAX) * RETRY;
+    u32::try_from(accounts.share.max(second + accounts.floor) / RETRY).unwrap_or(0)
+}
+
 impl Accounts {
     /// The floor flows back since the last look.
     fn earn(&mut self, now: u32, budget: &RetryBudget) {

@@ -3,9 +3,12 @@
 //! when it is scraped.
 
 mod codes;
+mod endpoints;
 mod latency;
+mod outcomes;
 mod render;
 mod resilience;
+mod routes;
 
 use std::sync::{
     Arc, Weak,
@@ -15,7 +18,10 @@ use std::sync::{
 use parking_lot::Mutex;
 use weft_model::error_code::ErrorCode;
 
-pub use self::{codes::Codes, latency::Latency, resilience::ResilienceMetrics};
+pub use self::{
+    codes::Codes, endpoints::TableMetrics, latency::Latency, outcomes::Outcomes,
+    resilience::ResilienceMetrics, routes::RouteMetrics,
+};
 use crate::data::caller::Reason;
 pub use crate::trace::SpanMetrics;
 
@@ -61,6 +67,7 @@ impl Ejection {
 pub struct DataMetrics {
     services: Mutex<Vec<Arc<ServiceMetrics>>>,
     endpoints: Mutex<Vec<Weak<EndpointMetrics>>>,
+    routes: Mutex<Vec<Weak<RouteMetrics>>>,
     connections: Mutex<Vec<Arc<ConnectionMetrics>>>,
     /// Access records that found their queue full.
     pub records_dropped: Arc<AtomicU64>,
@@ -75,10 +82,8 @@ pub struct ServiceMetrics {
     pub direction: Direction,
     /// The service, or where an absolute URI outside the mesh went.
     pub service: Arc<str>,
-    classes: [AtomicU64; 6],
-    errors: [AtomicU64; ErrorCode::ALL.len()],
+    outcomes: Outcomes,
     codes: Codes,
-    latency: Latency,
     /// What retries, hedges and limits did.
     pub resilience: ResilienceMetrics,
     /// Retries that the budget did not allow.
@@ -187,10 +192,8 @@ impl ServiceMetrics {
         Self {
             direction,
             service,
-            classes: Default::default(),
-            errors: Default::default(),
+            outcomes: Outcomes::default(),
             codes: Codes::default(),
-            latency: Latency::default(),
             resilience: ResilienceMetrics::default(),
             budget_exhausted: AtomicU64::default(),
             mirrored: AtomicU64::default(),
@@ -202,17 +205,10 @@ impl ServiceMetrics {
         }
     }
 
-    /// Counts one request; a failure that Weft named counts under its name, everything else under its class.
+    /// Counts one request.
     pub(crate) fn observe(&self, status: u16, error: Option<ErrorCode>, nanos: u64) {
-        let cell = match error {
-            Some(code) => self.errors.get(code as usize),
-            None => self.classes.get(usize::from(status / 100)),
-        };
-        if let Some(cell) = cell {
-            cell.fetch_add(1, Relaxed);
-        }
+        self.outcomes.observe(status, error, nanos);
         self.codes.count(status);
-        self.latency.observe(nanos);
     }
 }
 

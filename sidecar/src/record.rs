@@ -30,7 +30,7 @@ pub(crate) use self::{
     filter::{Filter, pairs},
     recorder::{RecordQueue, Recorder},
     span::resource,
-    story::{Story, Terms, Try, Why},
+    story::{Limited, Story, Terms, Try, Why},
     taps::SUBSCRIBERS_MAX,
 };
 use crate::{
@@ -40,7 +40,7 @@ use crate::{
     forward::REQUEST_ID,
     idle::Watch,
     limits::Limits,
-    metrics::{Direction, ServiceMetrics},
+    metrics::{Direction, RouteMetrics, ServiceMetrics},
     trace::{self, Inherited, OpenTrace, Span},
 };
 
@@ -102,8 +102,8 @@ pub(crate) struct Open {
     caller: Option<Rc<Caller>>,
     /// Sidecars that the call will have passed with this one; 0 = it is told to nobody.
     pub(crate) hops: u32,
-    /// The name of the rule that counts, where there are rules.
-    pub(crate) route: Option<Arc<str>>,
+    /// The rule that counts, where there are rules.
+    pub(crate) route: Option<Arc<RouteMetrics>>,
     /// For who asks later.
     pub(crate) story: Story,
     /// What else is held until the call has ended; most calls hold nothing.
@@ -198,6 +198,12 @@ impl RecordGuard {
 
     pub(crate) fn add_sent(&mut self, bytes: usize) {
         self.sent = self.sent.saturating_add(bytes as u64);
+    }
+
+    /// A limit on requests under way has let it in, or has not.
+    pub(crate) fn was_limited(&mut self) {
+        let most = self.metrics.resilience.concurrency_limit.load(Relaxed);
+        self.story.limit = Some(Limited { most, waited: clock::now().saturating_sub(self.started) });
     }
 
     /// It is part of a trace that is recorded.
@@ -295,6 +301,9 @@ impl Drop for Open {
         let ended = clock::now();
         let nanos = ended - self.started;
         self.metrics.observe(self.status, self.error, nanos);
+        if let Some(rule) = &self.route {
+            rule.outcomes.observe(self.status, self.error, nanos);
+        }
         self.metrics.received.fetch_add(self.received.get(), Relaxed);
         self.metrics.sent.fetch_add(self.sent, Relaxed);
         let cancelled = self.is_broken_off || !self.is_complete;
@@ -317,7 +326,7 @@ impl Drop for Open {
             received_bytes: self.received.get(),
             sent_bytes: self.sent,
             nanos,
-            route: self.route.take(),
+            route: self.route.as_ref().map(|rule| Arc::clone(&rule.route)),
             story: std::mem::take(&mut self.story),
         });
     }

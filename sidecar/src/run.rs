@@ -33,7 +33,7 @@ use crate::{
     config::{RunArgs, SidecarConfig},
     data,
     discovery::{self, DiscoveryHandle},
-    metrics::DataMetrics,
+    metrics::{DataMetrics, TableMetrics},
     record,
     table::{self, Demand, Directory, Home, Publisher},
     trace::Exporter,
@@ -115,6 +115,7 @@ impl Sidecar {
         let mut registry = Registry::default();
         metrics::register(&mut registry, "weft-sidecar", env!("CARGO_PKG_VERSION"));
         registry.register_collector(Box::new(Arc::clone(&counts)));
+        registry.register_collector(Box::new(TableMetrics(directory.clone())));
         let drain = Drain::new();
         let mut sidecar =
             Self { config, bound, data_dir, data, readiness, directory, drain, discovery: None, app: None };

@@ -65,6 +65,7 @@ fn story(request: &Value) -> String {
     row(&mut text, "backend", word(request, "backend"));
     row(&mut text, "choice", &choice(&request["endpoints"]));
     row(&mut text, "policy", &policy(&request["policy"]));
+    row(&mut text, "limit", &limit(&request["limit"]));
     for tried in request["tries"].as_array().into_iter().flatten() {
         row(&mut text, "attempt", &attempt(tried));
     }
@@ -104,6 +105,13 @@ fn policy(policy: &Value) -> String {
         time("per_try_timeout_ms"),
         policy["retries_max"],
     )
+}
+
+fn limit(limit: &Value) -> String {
+    if limit.is_null() {
+        return String::new();
+    }
+    format!("{} under way at once, met after {:.3} ms", limit["most"], millis(limit, "waited_ms"))
 }
 
 fn attempt(tried: &Value) -> String {
@@ -181,6 +189,7 @@ mod tests {
             ],
             "policy": {"timeout_ms": 30_000, "is_deadline": false, "per_try_timeout_ms": null,
                        "retries_max": 2, "idempotent": true},
+            "limit": {"most": 8, "waited_ms": 0.125},
             "endpoints": {"table_version": 3, "counted_at_version": 3, "count": 2, "open": 1, "ejected": 1,
                           "critical": 0},
         });
@@ -189,6 +198,7 @@ outbound at box/caller: GET /a of orders.default
   began    2026-11-22T18:00:00.000000Z
   choice   2 endpoints: 1 open, 1 ejected, 0 critical (table 3, counted at 3)
   policy   timeout 30000 ms, per try never, 2 retries, idempotent
+  limit    8 under way at once, met after 0.125 ms
   attempt  +0.000 ms box/1: connect-failed after 1.000 ms; retried for connect-failure
   attempt  +1.250 ms box/2: 200 after 2.250 ms
   answer   200 after 3.500 ms, 0 bytes received, 12 sent

@@ -17,6 +17,23 @@ fn drain(word: &mut u64, now: u32, budget: &RetryBudget) -> u32 {
 }
 
 #[test]
+fn what_is_left_is_what_can_be_withdrawn() {
+    let budget = RetryBudget { percent: 20, reserve: 100, floor_per_second: 3 };
+    let mut word = 0;
+    for _ in 0..50 {
+        word = deposit(word, &budget);
+    }
+    for now in [0, 40, 5_000] {
+        let mut withdrawn = 0;
+        let promised = left(word, now, &budget);
+        while let Some(after) = withdraw(word, now, &budget) {
+            (word, withdrawn) = (after, withdrawn + 1);
+        }
+        assert_eq!((withdrawn, left(word, now, &budget)), (promised, 0), "at {now} ms");
+    }
+}
+
+#[test]
 fn a_fresh_budget_gives_a_second_of_the_floor_and_no_more() {
     let mut word = 0;
     assert_eq!(drain(&mut word, 5, &BUDGET), 10);

@@ -138,6 +138,9 @@ async fn carry(
 async fn enter(thread: &Thread, headers: &HeaderMap, record: &mut RecordGuard) -> Result<(), ErrorCode> {
     let (limiter, limits) = (&thread.shared.inbound, &thread.config.concurrency);
     let place = Limiter::enter(limiter, limits, &record.metrics().resilience).await;
+    if !matches!(place, Ok(None)) {
+        record.was_limited();
+    }
     if let Some(mut place) = place.map_err(|Full| ErrorCode::Overloaded)? {
         place.begin();
         record.holds().place = Some(place);

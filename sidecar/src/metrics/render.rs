@@ -11,7 +11,6 @@ use prometheus_client::{
     encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet},
     metrics::MetricType,
 };
-use weft_model::error_code::ErrorCode;
 
 use super::{
     DataMetrics, Ejection, ServiceMetrics,
@@ -21,8 +20,6 @@ use crate::data::caller::Reason;
 
 pub(super) type Labels<'a> = Vec<(&'static str, &'a str)>;
 type Count = fn(&ServiceMetrics) -> &AtomicU64;
-
-const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
 impl Collector for DataMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
@@ -49,6 +46,7 @@ impl Collector for DataMetrics {
             }
             encode_counters(&mut encoder, name, help, sums)?;
         }
+        self.encode_routes(&mut encoder)?;
         self.encode_endpoints(&mut encoder)?;
         self.encode_connections(&mut encoder)?;
         self.encode_records(&mut encoder)
@@ -133,19 +131,7 @@ fn encode_requests(
 ) -> fmt::Result {
     let mut sums = BTreeMap::new();
     for cell in services {
-        let classes = CLASSES.into_iter().zip(&cell.classes).map(|(class, count)| (class, "", count));
-        let errors = ErrorCode::ALL.into_iter().zip(&cell.errors).map(|(code, count)| {
-            let class = CLASSES.get(usize::from(code.http_status() / 100)).copied().unwrap_or_default();
-            (class, code.as_str(), count)
-        });
-        for (class, error, count) in classes.chain(errors) {
-            let count = count.load(Relaxed);
-            if count > 0 {
-                let mut labels = by_service(cell);
-                labels.extend([("code_class", class), ("error", error)]);
-                *sums.entry(labels).or_insert(0) += count;
-            }
-        }
+        cell.outcomes.add_to(&mut sums, &by_service(cell));
     }
     encode_counters(encoder, "weft_requests", "Requests by class of status and named failure", sums)
 }
@@ -156,7 +142,7 @@ fn encode_latency(
 ) -> fmt::Result {
     let mut sums: BTreeMap<Labels<'_>, Sum> = BTreeMap::new();
     for cell in services {
-        sums.entry(by_service(cell)).or_default().add(&cell.latency);
+        sums.entry(by_service(cell)).or_default().add(&cell.outcomes.latency);
     }
     let help = "Time from a request's arrival to the end of its response";
     encode_histograms(encoder, "weft_request_duration_seconds", help, &sums)
@@ -171,6 +157,24 @@ pub(super) fn encode_counters(
     let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     for (labels, sum) in sums {
         encode_counter(&mut metric, &labels, sum)?;
+    }
+    Ok(())
+}
+
+pub(super) fn encode_gauges(
+    encoder: &mut DescriptorEncoder,
+    name: &str,
+    help: &str,
+    values: BTreeMap<Labels<'_>, u64>,
+) -> fmt::Result {
+    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (labels, value) in values {
+        let value = i64::try_from(value).unwrap_or(i64::MAX);
+        if labels.is_empty() {
+            metric.encode_gauge(&value)?;
+        } else {
+            metric.encode_family(&labels)?.encode_gauge(&value)?;
+        }
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use weft_model::retry::Reason;
 
 use super::{
     ServiceMetrics,
-    render::{by_service, encode_counters},
+    render::{by_service, encode_counters, encode_gauges},
 };
 
 type Value = fn(&ResilienceMetrics) -> u64;
@@ -83,7 +83,7 @@ pub(super) fn encode(encoder: &mut DescriptorEncoder, services: &[Arc<ServiceMet
         encode_counters(encoder, name, help, sums)?;
     }
     encode_queue_seconds(encoder, services)?;
-    encode_gauges(encoder, services)
+    encode_limits(encoder, services)
 }
 
 fn encode_retries(encoder: &mut DescriptorEncoder, services: &[Arc<ServiceMetrics>]) -> fmt::Result {
@@ -119,7 +119,7 @@ fn encode_queue_seconds(encoder: &mut DescriptorEncoder, services: &[Arc<Service
     Ok(())
 }
 
-fn encode_gauges(encoder: &mut DescriptorEncoder, services: &[Arc<ServiceMetrics>]) -> fmt::Result {
+fn encode_limits(encoder: &mut DescriptorEncoder, services: &[Arc<ServiceMetrics>]) -> fmt::Result {
     let (mut limits, mut waiting) = (BTreeMap::new(), BTreeMap::new());
     for (cell, limit) in present(services, |cell| cell.concurrency_limit.load(Relaxed)) {
         // One limit that threads share: what one of them saw later may be more or less.
@@ -133,11 +133,7 @@ fn encode_gauges(encoder: &mut DescriptorEncoder, services: &[Arc<ServiceMetrics
         ("weft_concurrency_limit", "Requests that may be under way at once", limits),
         ("weft_queue_length", "Requests that wait for a place now", waiting),
     ] {
-        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        for (labels, value) in sums {
-            let value = i64::try_from(value).unwrap_or(i64::MAX);
-            metric.encode_family(&labels)?.encode_gauge(&value)?;
-        }
+        encode_gauges(encoder, name, help, sums)?;
     }
     Ok(())
 }

@@ -107,9 +107,13 @@ async fn enter(call: &mut Call) -> Result<(), ErrorCode> {
         Ok(None) => Ok(()),
         Ok(place) => {
             call.record.holds().place = place;
+            call.record.was_limited();
             Ok(())
         }
-        Err(Full) => Err(ErrorCode::Overloaded),
+        Err(Full) => {
+            call.record.was_limited();
+            Err(ErrorCode::Overloaded)
+        }
     }
 }
 

@@ -24,7 +24,10 @@ use weft_model::{
 };
 
 use super::{backend::BackendSlot, filter::Filters};
-use crate::table::{LimitCell, ServiceTable, TableEndpoint};
+use crate::{
+    metrics::{DataMetrics, RouteMetrics},
+    table::{LimitCell, ServiceTable, TableEndpoint},
+};
 
 /// See the module.
 #[derive(Debug)]
@@ -39,8 +42,8 @@ pub(crate) struct Routes {
 /// One rule.
 #[derive(Debug)]
 pub(crate) struct LocalRule {
-    /// For people and for labels: see [`CompiledRule`](weft_model::traffic::compile::CompiledRule).
-    pub(crate) name: Arc<str>,
+    /// With its name, see [`CompiledRule`](weft_model::traffic::compile::CompiledRule).
+    pub(crate) metrics: Arc<RouteMetrics>,
     /// The service's, and what the rule says over it.
     pub(crate) policy: Rc<Policy>,
     /// What the rule says of the time to the response head, gRPC or not.
@@ -56,6 +59,14 @@ pub(crate) struct LocalRule {
 pub(crate) struct LocalBackend {
     pub(crate) slot: BackendSlot,
     pub(crate) filters: Filters,
+}
+
+/// Where the calls of rules are counted; one that stays goes on with its cell.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RouteCounts<'a> {
+    pub(crate) all: &'a DataMetrics,
+    pub(crate) service: &'a Arc<str>,
+    pub(crate) before: Option<&'a Routes>,
 }
 
 /// Who a rule gives a request to.
@@ -98,6 +109,7 @@ impl Routes {
         port_name: &str,
         caller: &Label,
         policy: &Rc<Policy>,
+        counts: RouteCounts<'_>,
     ) -> Option<Self> {
         let is_port = |port: &PortRef| is_port(&table.endpoints, port_name, port);
         let routes = table.traffic.routes_for(&table.name, caller.as_str(), is_port);
@@ -111,7 +123,7 @@ impl Routes {
             rules: compiled
                 .rules()
                 .iter()
-                .map(|rule| LocalRule::new(Arc::clone(&rule.name), &rule.rule, policy))
+                .map(|rule| LocalRule::new(counts.of(&rule.name), &rule.rule, policy))
                 .collect(),
             limits: Arc::clone(&table.limits),
             compiled,
@@ -150,14 +162,22 @@ impl Routes {
     }
 }
 
+impl RouteCounts<'_> {
+    fn of(&self, rule: &Arc<str>) -> Arc<RouteMetrics> {
+        let known =
+            self.before.and_then(|before| before.rules.iter().find(|known| known.metrics.route == *rule));
+        known.map_or_else(|| self.all.route(self.service, rule), |known| Arc::clone(&known.metrics))
+    }
+}
+
 impl LocalRule {
-    fn new(name: Arc<str>, rule: &Rule, policy: &Rc<Policy>) -> Self {
+    fn new(metrics: Arc<RouteMetrics>, rule: &Rule, policy: &Rc<Policy>) -> Self {
         let backends = rule.backends.iter().map(|backend| LocalBackend {
             slot: BackendSlot::new(&backend.target),
             filters: Filters::new(&backend.filters),
         });
         Self {
-            name,
+            metrics,
             policy: over(rule, policy),
             total: rule.request_timeout,
             filters: Filters::new(&rule.filters),

@@ -79,7 +79,7 @@ impl Way {
     /// With the rule's name and who is called in the record.
     pub(super) fn told(self, record: &mut RecordGuard) -> Self {
         if let Some(Ruled { routes, rule, .. }) = &self.ruled {
-            record.route = routes.rule(*rule).map(|rule| Arc::clone(&rule.name));
+            record.route = routes.rule(*rule).map(|rule| Arc::clone(&rule.metrics));
             record.story.backend = Some(Arc::clone(&self.service.metrics.service));
         }
         self
@@ -114,7 +114,7 @@ impl Way {
                 return Err(Instead::Redirect(Box::new(redirect)));
             }
             let backend = way.follow(thread, rule, (head, found)).await.map_err(|code| {
-                tracing::debug!(route = %rule.name, %code, "route leads nowhere");
+                tracing::debug!(route = %rule.metrics.route, %code, "route leads nowhere");
                 Instead::Refused(code)
             })?;
             way.ruled = Some(Ruled { routes: Rc::clone(routes), rule: found.rule, backend });

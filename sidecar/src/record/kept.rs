@@ -12,7 +12,7 @@ use weft_model::error_code::ErrorCode;
 use super::{
     AccessRecord,
     choices::Choices,
-    story::{Terms, Try},
+    story::{Limited, Terms, Try},
 };
 use crate::metrics::Direction;
 
@@ -46,6 +46,7 @@ pub(super) struct Kept {
     terms: Option<Terms>,
     tries: Vec<Try>,
     last_began: u64,
+    limit: Option<Limited>,
     is_budget_spent: bool,
     choices: Option<Choices>,
 }
@@ -74,6 +75,7 @@ impl Kept {
             terms: None,
             tries: Vec::new(),
             last_began: 0,
+            limit: None,
             is_budget_spent: false,
             choices: None,
         };
@@ -99,7 +101,7 @@ impl Kept {
         (self.attempts, self.nanos) = (record.attempts, record.nanos);
         (self.received_bytes, self.sent_bytes) = (record.received_bytes, record.sent_bytes);
         (self.terms, self.last_began) = (story.terms, story.last_began);
-        self.is_budget_spent = story.is_budget_spent;
+        (self.limit, self.is_budget_spent) = (story.limit, story.is_budget_spent);
         self.tries.clear();
         self.tries.extend(story.tries.iter().take(TRIES_MAX).cloned());
     }
@@ -138,6 +140,7 @@ impl Kept {
             "trace_id": said(&self.trace_id),
             "attempts": self.attempts,
             "tries": self.tries(began),
+            "limit": self.limit.map(|limit| json!({ "most": limit.most, "waited_ms": millis(limit.waited) })),
             "retry_budget_exhausted": self.is_budget_spent,
             "policy": self.terms.as_ref().map(terms),
             "endpoints": self.choices.map(|choices| choices.json(self.terms.map(|terms| terms.table_version))),

@@ -21,6 +21,15 @@ pub(crate) struct Terms {
     pub(crate) idempotent: bool,
 }
 
+/// A limit on requests under way, as a call has met it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limited {
+    /// So many at once.
+    pub(crate) most: u64,
+    /// Until it had a place, or gave up: since the call came, in nanoseconds.
+    pub(crate) waited: u64,
+}
+
 /// An attempt that was not the last.
 #[derive(Debug, Clone)]
 pub(crate) struct Try {
@@ -53,6 +62,8 @@ pub(crate) struct Story {
     pub(crate) tries: Vec<Try>,
     /// When the last attempt began; 0 = with the call.
     pub(crate) last_began: u64,
+    /// Where requests under way are limited.
+    pub(crate) limit: Option<Limited>,
     /// There would have been another attempt.
     pub(crate) is_budget_spent: bool,
     /// Where it is part of a trace that is recorded.

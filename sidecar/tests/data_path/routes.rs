@@ -160,9 +160,14 @@ async fn the_rule_that_matches_says_where_a_call_goes_and_no_rule_means_404() {
     let got = mesh.get("shop", "/b").await;
     assert_eq!((got.status, got.header("weft-error")), (404, "no-route"));
     assert!(said(&got).contains("no route of the service matches"));
+    let scraped = mesh.sidecar.scrape();
+    let counted = r#"weft_route_requests_total{service="shop.default",route="said/"#;
+    assert_eq!(scraped.lines().filter(|line| line.starts_with(counted)).count(), 3, "{scraped}");
     mesh.say("shop", Vec::new());
     until("without rules all goes to the service", || mesh.sidecar.publisher.current().version > 0).await;
     assert_eq!(mesh.get("shop", "/b").await.header("x-from"), "shop");
+    let scraped = mesh.sidecar.scrape();
+    assert!(!scraped.contains(counted), "rules that are gone have no series: {scraped}");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use super::{Thread, hash_by::HashBy};
 use crate::{
     clock, load,
     metrics::{Direction, EndpointMetrics, ServiceMetrics},
-    outbound::route::Routes,
+    outbound::route::{RouteCounts, Routes},
     pool::{Dial, HopBase, Pool, Target},
     table::{ServiceTable, TableEndpoint},
 };
@@ -72,7 +72,11 @@ impl LocalService {
         let routes = match unchanged {
             // Which ports a route is for may change with the endpoints.
             Some(before) if !table.traffic.has_ports() => before.routes.clone(),
-            _ => Routes::of(&table, port_name, &thread.config.namespace, &policy).map(Rc::new),
+            _ => {
+                let before = before.and_then(|before| before.routes.as_deref());
+                let counts = RouteCounts { all: &thread.metrics, service: &metrics.service, before };
+                Routes::of(&table, port_name, &thread.config.namespace, &policy, counts).map(Rc::new)
+            }
         };
         let known = before.map_or(&[][..], |before| &before.endpoints);
         let endpoints = table
@@ -88,8 +92,7 @@ impl LocalService {
                 Rc::new(endpoint)
             })
             .collect();
-        let hash_by = HashBy::new(table.plan.hash_key());
-        let counts = Counts::default();
+        let (hash_by, counts) = (HashBy::new(table.plan.hash_key()), Counts::default());
         Self { table, port_name: port_name.into(), endpoints, policy, routes, hash_by, metrics, counts }
     }
 
