@@ -5,7 +5,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header};
 use libfuzzer_sys::fuzz_target;
-use weft_sidecar::strict;
+use weft_sidecar::{fields::Fields, strict};
 
 /// More than the sidecar takes is refused elsewhere.
 const FIELDS_MAX: usize = 64;
@@ -17,7 +17,7 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     }
     let Some(head) = head(&parsed) else { return };
-    if head.method == Method::CONNECT || !strict::is_plain_request(&head) {
+    if head.method == Method::CONNECT || !strict::is_plain_request(&head, Fields::of(&head.headers)) {
         return;
     }
     let hosts = head.headers.get_all(header::HOST).iter().count();
@@ -35,7 +35,7 @@ fuzz_target!(|bytes: &[u8]| {
 
 /// Lengths that are settled are one number, or none.
 fn lengths(mut headers: HeaderMap) {
-    if strict::settle_response(&mut headers) {
+    if strict::settle_response(&mut headers, Fields::of(&headers)) {
         let lengths: Vec<_> = headers.get_all(header::CONTENT_LENGTH).iter().collect();
         assert!(lengths.len() <= 1, "several lengths");
         assert!(lengths.iter().all(|length| length.as_bytes().iter().all(u8::is_ascii_digit)), "{lengths:?}");

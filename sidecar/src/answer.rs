@@ -8,6 +8,7 @@ use weft_model::error_code::ErrorCode;
 use crate::{
     body::ResponseBody,
     exchange::{Failure, Side},
+    fields::Fields,
     forward, forwarded,
     limits::HeaderPolicy,
     local_error,
@@ -20,6 +21,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) response: Response<Incoming>,
+    /// What its head has, as it came.
+    pub(crate) fields: Fields,
     pub(crate) carrier: Carrier,
     /// The failure that the other sidecar named in it.
     pub(crate) named: Option<ErrorCode>,
@@ -37,13 +40,13 @@ pub(crate) struct Asker<'a> {
 
 /// Passes a response on, or the change of protocols that it agrees to.
 pub(crate) fn pass_on(reply: Reply, asker: Asker<'_>, mut record: RecordGuard) -> Response<ResponseBody> {
-    let Reply { mut response, carrier, named } = reply;
+    let Reply { mut response, fields, carrier, named } = reply;
     let Asker { version, asked, headers } = asker;
     let Ok(agreed) = Agreed::take(asked, &mut response) else {
         return refuse(ErrorCode::ProtocolError, false, record);
     };
     let (mut head, body) = response.into_parts();
-    forward::clean_response(&mut head.headers, named);
+    forward::clean_response(&mut head.headers, fields, named);
     forwarded::tell_via(&mut head.headers, head.version, headers);
     // An older client is known to the server, which says what it needs to keep its connection.
     head.version = version.max(Version::HTTP_11);

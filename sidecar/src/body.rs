@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use weft_model::error_code::ErrorCode;
 
 use crate::{
+    clock,
     expect::Gate,
     pool::Carrier,
     record::RecordGuard,
@@ -38,9 +39,10 @@ pub(crate) enum BodyError {
     Superseded,
 }
 
-/// How much of a request body came from the caller so far; shared by its attempts.
+/// How much of a request body came from the caller so far; shared by its attempts. By default there is no body, which
+/// is whole at once and takes no memory.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Meter(Rc<Progress>);
+pub(crate) struct Meter(Option<Rc<Progress>>);
 
 #[derive(Debug, Default)]
 struct Progress {
@@ -51,22 +53,31 @@ struct Progress {
 }
 
 impl Meter {
+    /// For a body that has yet to come, of so many bytes at most.
+    pub(crate) fn new(bytes_max: Option<u64>) -> Self {
+        let progress = Progress::default();
+        progress.bytes_max.set(bytes_max.unwrap_or_default());
+        Self(Some(Rc::new(progress)))
+    }
+
+    /// Whether there is no body.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.0.is_none()
+    }
+
     pub(crate) fn add(&self, bytes: usize) {
-        self.0.bytes.set(self.0.bytes.get().saturating_add(bytes as u64));
+        if let Some(progress) = &self.0 {
+            progress.bytes.set(progress.bytes.get().saturating_add(bytes as u64));
+        }
     }
 
     pub(crate) fn get(&self) -> u64 {
-        self.0.bytes.get()
-    }
-
-    /// Allows no more than this.
-    pub(crate) fn limit(&self, bytes_max: Option<u64>) {
-        self.0.bytes_max.set(bytes_max.unwrap_or_default());
+        self.0.as_ref().map_or(0, |progress| progress.bytes.get())
     }
 
     /// Whether more came than is allowed.
     pub(crate) fn is_over(&self) -> bool {
-        let most = self.0.bytes_max.get();
+        let most = self.0.as_ref().map_or(0, |progress| progress.bytes_max.get());
         most > 0 && self.get() > most
     }
 
@@ -79,26 +90,29 @@ impl Meter {
 
     /// All of it came.
     pub(crate) fn end(&self) {
-        self.0.is_whole.set(true);
+        if let Some(progress) = &self.0 {
+            progress.is_whole.set(true);
+        }
     }
 
     /// Whether all of it came. An answer before that ends an HTTP/1 connection, and has to say so: a caller that
     /// sends its next request meanwhile would lose it.
     pub(crate) fn is_whole(&self) -> bool {
-        self.0.is_whole.get()
+        self.0.as_ref().is_none_or(|progress| progress.is_whole.get())
     }
 }
 
 /// What is sent upstream.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) enum RequestBody {
+    #[default]
     Empty,
     Once(Incoming, Meter),
     /// Not before it is asked for.
     Held(Gate, Box<RequestBody>),
     Replay(ReplayBody),
     /// A copy for a mirror.
-    Kept(KeptBody),
+    Kept(Box<KeptBody>),
 }
 
 impl Body for RequestBody {
@@ -187,8 +201,9 @@ pub(crate) struct StreamBody {
 impl ResponseBody {
     pub(crate) fn stream(incoming: Incoming, carrier: Carrier, mut record: RecordGuard) -> Self {
         if incoming.is_end_stream() {
-            record.complete();
-            carrier.give_back();
+            let now = clock::now();
+            record.complete(now);
+            carrier.give_back(now);
             return Self::Empty;
         }
         Self::Stream(StreamBody { incoming, finish: Some((carrier, record)) })
@@ -245,8 +260,9 @@ impl StreamBody {
 
     fn complete(&mut self) {
         if let Some((carrier, mut record)) = self.finish.take() {
-            record.complete();
-            carrier.give_back();
+            let now = clock::now();
+            record.complete(now);
+            carrier.give_back(now);
         }
     }
 }

@@ -17,7 +17,12 @@ pub fn now() -> u64 {
 
 /// The time that is so long from now.
 pub fn after(time: Duration) -> u64 {
-    now().saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+    later(now(), time)
+}
+
+/// The time that is so long from `now`.
+pub fn later(now: u64, time: Duration) -> u64 {
+    now.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// A time of [`now`] in whole milliseconds, wrapping after 49 days.

@@ -13,6 +13,7 @@ pub(crate) mod caller;
 pub(crate) mod guarded;
 pub(crate) mod serve;
 pub(crate) mod thread;
+pub(crate) mod waiting;
 
 use std::{
     io,

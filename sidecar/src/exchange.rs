@@ -1,7 +1,7 @@
 //! One request over one connection of a pool, up to the response head. What it says of a failure is what a
 //! retry depends on: whether the application may have seen the request.
 
-use std::{error::Error, rc::Rc, time::Duration};
+use std::{error::Error, mem, rc::Rc, time::Duration};
 
 use http::{HeaderValue, Method, Request, Response, header};
 use http_body::Body;
@@ -10,7 +10,8 @@ use weft_model::error_code::ErrorCode;
 
 use crate::{
     body::{BodyError, RequestBody},
-    expect,
+    clock, expect,
+    fields::Fields,
     pool::{Lease, Pool, Wire},
     strict,
 };
@@ -42,33 +43,45 @@ pub(crate) enum Side {
     Local,
 }
 
-/// Sends `request`; a connection that was closed while it was idle is replaced without anyone hearing of it.
+/// A response head, and the connection that its body comes on.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) response: Response<Incoming>,
+    /// What its head has, as it came.
+    pub(crate) fields: Fields,
+    pub(crate) lease: Lease,
+}
+
+/// Sends `request`, and leaves an empty one in its place; a connection that was closed while it was idle is replaced
+/// without anyone hearing of it. It is `began`, on the process's clock. The request stays where the caller has it, for a future that is small.
 pub(crate) async fn exchange(
     pool: &Rc<Pool>,
     wire: Wire,
     idempotent: bool,
-    mut request: Request<RequestBody>,
-) -> Result<(Response<Incoming>, Lease), Failure> {
+    began: u64,
+    request: &mut Request<RequestBody>,
+) -> Result<Answered, Failure> {
     let mut idle_max = if idempotent { crate::pool::IDLE_MAX } else { UNSAFE_IDLE_MAX };
     if wire == Wire::Http1 && !request.body().is_end_stream() && expect::is_expected(request.headers()) {
-        request = expect::hold_back(request);
+        *request = expect::hold_back(mem::take(request));
     }
     for stale in 0.. {
         if stale == STALE_MAX {
             idle_max = Duration::ZERO;
         }
-        let mut lease = pool.acquire(wire, idle_max).await.map_err(|error| {
+        let now = if stale == 0 { began } else { clock::now() };
+        let mut lease = pool.acquire(wire, idle_max, now).await.map_err(|error| {
             tracing::debug!(%error, "upstream connection failed");
             Failure { code: error.code(), reached: false, side: Side::Upstream }
         })?;
-        frame(&mut request, wire);
+        frame(request, wire);
         let error = match lease.send(request).await {
-            Ok(response) => return settle(response).map(|response| (response, lease)),
+            Ok(response) => return settle(response, lease),
             Err(error) => error,
         };
         let mut error = *error;
         match error.take_message() {
-            Some(unsent) if lease.is_reused() && stale < STALE_MAX => request = unsent,
+            Some(unsent) if lease.is_reused() && stale < STALE_MAX => *request = unsent,
             unsent => return Err(classify(error.error(), unsent.is_some())),
         }
     }
@@ -87,9 +100,10 @@ fn frame(request: &mut Request<RequestBody>, wire: Wire) {
 }
 
 /// A response whose end not all readers find in the same place is none: its connection goes with it.
-fn settle(mut response: Response<Incoming>) -> Result<Response<Incoming>, Failure> {
-    if strict::settle_response(response.headers_mut()) {
-        return Ok(response);
+fn settle(mut response: Response<Incoming>, lease: Lease) -> Result<Answered, Failure> {
+    let fields = Fields::of(response.headers());
+    if strict::settle_response(response.headers_mut(), fields) {
+        return Ok(Answered { response, fields, lease });
     }
     tracing::debug!(status = %response.status(), "upstream response of doubtful length");
     Err(Failure { code: ErrorCode::ProtocolError, reached: true, side: Side::Upstream })

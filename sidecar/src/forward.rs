@@ -8,7 +8,12 @@ use http::{
 use hyper::ext::Protocol;
 use weft_model::error_code::ErrorCode;
 
-use crate::{body::ResponseBody, limits::Limits, strict};
+use crate::{
+    body::ResponseBody,
+    fields::{Field, Fields},
+    limits::Limits,
+    strict,
+};
 
 /// The code of a failure that Weft answered; never an application's.
 pub(crate) const WEFT_ERROR: HeaderName = HeaderName::from_static("weft-error");
@@ -24,8 +29,6 @@ pub(crate) const WEFT_HOPS: HeaderName = HeaderName::from_static("weft-hops");
 pub(crate) const WEFT_RETRIED: HeaderName = HeaderName::from_static("weft-retried");
 /// Ties the records of one request together.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// A client's word that a repetition does no harm.
-pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// gRPC's own deadline.
 pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
@@ -34,10 +37,9 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 
 /// Why a request is not carried at all, whatever its target: it is over a limit, or different readers would find
 /// different hosts in it. `length` is what its body has at least.
-pub(crate) fn refusal(head: &Parts, length: u64, limits: &Limits) -> Option<ErrorCode> {
-    let fields = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+pub(crate) fn refusal(head: &Parts, fields: Fields, length: u64, limits: &Limits) -> Option<ErrorCode> {
     let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
-    if fields.sum::<usize>() + target > limits.header_bytes_max
+    if fields.bytes() + target > limits.header_bytes_max
         || target > limits.request_line_bytes_max
         || head.headers.len() > limits.header_count_max
     {
@@ -47,9 +49,9 @@ pub(crate) fn refusal(head: &Parts, length: u64, limits: &Limits) -> Option<Erro
         return Some(ErrorCode::BodyTooLarge);
     }
     // More than one is refused (RFC 9112 section 3.2).
-    let hosts = head.headers.get_all(header::HOST).iter().take(2).count();
-    let is_nameless = head.version == Version::HTTP_2 && hosts == 0 && head.uri.authority().is_none();
-    let is_bad = hosts > 1 || is_nameless || !strict::is_plain_request(head);
+    let is_nameless =
+        head.version == Version::HTTP_2 && !fields.has(Field::HOST) && head.uri.authority().is_none();
+    let is_bad = fields.has(Field::HOSTS) || is_nameless || !strict::is_plain_request(head, fields);
     is_bad.then_some(ErrorCode::BadRequest)
 }
 
@@ -60,9 +62,12 @@ pub(crate) fn is_tunnel(head: &Parts) -> bool {
 }
 
 /// Tells host and target as an origin server is told them in this version: once each.
-pub(crate) fn settle_target(head: &mut Parts) {
+pub(crate) fn settle_target(head: &mut Parts, fields: Fields) {
     if head.version == Version::HTTP_2 {
         // The authority is the host (RFC 9113 section 8.3.1); a client may give a Host header in its place.
+        if !fields.has(Field::HOST) {
+            return;
+        }
         let host = head.headers.remove(header::HOST);
         if let (None, Some(host)) = (head.uri.authority(), host) {
             let mut parts = std::mem::take(&mut head.uri).into_parts();
@@ -92,20 +97,44 @@ pub(crate) fn settle_target(head: &mut Parts) {
 
 /// Removes what is meant for this hop only. `te: trailers` stays: we forward trailers, and gRPC servers insist
 /// on it.
-pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap, fields: Fields) {
+    const FOR_ONE_HOP: Field = Field::TRANSFER_ENCODING
+        .and(Field::CONNECTION)
+        .and(Field::UPGRADE)
+        .and(Field::TE)
+        .and(Field::HOP_BY_HOP);
+    if !fields.has(FOR_ONE_HOP) {
+        return;
+    }
     // Where both are given the coding frames the message; the length that was overruled must not travel on and
     // frame it anew (RFC 9112 section 6.3).
-    if headers.contains_key(header::TRANSFER_ENCODING) {
+    if fields.has(Field::TRANSFER_ENCODING) {
         headers.remove(header::CONTENT_LENGTH);
+        headers.remove(header::TRANSFER_ENCODING);
     }
-    if headers.contains_key(header::CONNECTION) {
+    if fields.has(Field::CONNECTION) {
         strip_named_by_connection(headers);
     }
-    let te_trailers = headers.get(header::TE).is_some_and(|te| contains_token(te, "trailers"));
-    for name in [&KEEP_ALIVE, &PROXY_CONNECTION, &header::TRANSFER_ENCODING, &header::UPGRADE] {
-        headers.remove(name);
+    if fields.has(Field::UPGRADE.and(Field::HOP_BY_HOP)) {
+        for name in [&KEEP_ALIVE, &PROXY_CONNECTION, &header::UPGRADE] {
+            headers.remove(name);
+        }
     }
-    match te_trailers {
+    if fields.has(Field::TE) {
+        settle_te(headers);
+    }
+}
+
+/// What remains of it is that trailers are taken.
+fn settle_te(headers: &mut HeaderMap) {
+    let mut lines = headers.get_all(header::TE).iter();
+    let takes_trailers = match (lines.next(), lines.next()) {
+        // What gRPC says with each request.
+        (Some(te), None) if te.as_bytes() == b"trailers" => return,
+        (Some(te), _) => contains_token(te, "trailers"),
+        (None, _) => false,
+    };
+    match takes_trailers {
         true => drop(headers.insert(header::TE, HeaderValue::from_static("trailers"))),
         false => drop(headers.remove(header::TE)),
     }
@@ -113,8 +142,11 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
 
 /// Makes a response's head one of ours. The names of the mesh are not an application's to say; another
 /// sidecar's failure passes where it is `named`.
-pub(crate) fn clean_response(headers: &mut HeaderMap, named: Option<ErrorCode>) {
-    strip_hop_by_hop(headers);
+pub(crate) fn clean_response(headers: &mut HeaderMap, fields: Fields, named: Option<ErrorCode>) {
+    strip_hop_by_hop(headers, fields);
+    if !fields.has(Field::MESH) {
+        return;
+    }
     if named.is_none() {
         headers.remove(&WEFT_ERROR);
     }
@@ -155,6 +187,14 @@ pub(crate) fn say_close(response: &mut Response<ResponseBody>) {
 }
 
 fn strip_named_by_connection(headers: &mut HeaderMap) {
+    let mut lines = headers.get_all(header::CONNECTION).iter();
+    let said = (lines.next().map(HeaderValue::as_bytes), lines.next());
+    if let (Some(b"keep-alive" | b"close"), None) = said {
+        // Names nothing that would not go anyway.
+        headers.remove(header::CONNECTION);
+        headers.remove(&KEEP_ALIVE);
+        return;
+    }
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
@@ -208,6 +248,16 @@ mod tests {
             .collect()
     }
 
+    fn strip(map: &mut HeaderMap) {
+        let fields = Fields::of(map);
+        strip_hop_by_hop(map, fields);
+    }
+
+    fn settle(head: &mut Parts) {
+        let fields = Fields::of(&head.headers);
+        settle_target(head, fields);
+    }
+
     #[test]
     fn headers_for_this_hop_are_removed_and_those_that_connection_names() {
         let mut map = headers(&[
@@ -218,7 +268,7 @@ mod tests {
             ("te", "gzip"),
             ("x-other", "2"),
         ]);
-        strip_hop_by_hop(&mut map);
+        strip(&mut map);
         assert_eq!(map, headers(&[("x-other", "2")]));
     }
 
@@ -226,7 +276,7 @@ mod tests {
     fn te_trailers_stays_and_content_length_cannot_be_named_away() {
         let mut map =
             headers(&[("connection", "te, content-length"), ("te", "trailers"), ("content-length", "3")]);
-        strip_hop_by_hop(&mut map);
+        strip(&mut map);
         assert_eq!(map, headers(&[("te", "trailers"), ("content-length", "3")]));
     }
 
@@ -244,7 +294,7 @@ mod tests {
         for connection in ["x", "transfer-encoding"] {
             let mut map = headers(&[("content-length", "3"), ("transfer-encoding", "chunked")]);
             map.insert("connection", connection.parse().unwrap());
-            strip_hop_by_hop(&mut map);
+            strip(&mut map);
             assert_eq!(map, headers(&[]));
         }
     }
@@ -252,20 +302,20 @@ mod tests {
     #[test]
     fn a_host_is_told_once_in_the_way_of_the_version() {
         let mut h1 = head(Version::HTTP_11, "http://user:pw@orders:80/a", &[("host", "other")]);
-        settle_target(&mut h1);
+        settle(&mut h1);
         assert_eq!((h1.uri.to_string(), h1.headers), ("/a".into(), headers(&[("host", "orders:80")])));
         let mut h2 = head(Version::HTTP_2, "http://orders/a", &[("host", "other")]);
-        settle_target(&mut h2);
+        settle(&mut h2);
         assert_eq!((h2.uri.to_string(), h2.headers), ("http://orders/a".into(), headers(&[])));
         let mut h2 = head(Version::HTTP_2, "/a?b", &[("host", "orders")]);
-        settle_target(&mut h2);
+        settle(&mut h2);
         assert_eq!((h2.uri.to_string(), h2.headers), ("http://orders/a?b".into(), headers(&[])));
     }
 
     #[test]
     fn a_head_with_two_hosts_or_none_in_http2_or_too_long_is_refused() {
         let limits = Limits { body_bytes_max: Some(9), ..Limits::default() };
-        let refusal = |head: &Parts| refusal(head, 9, &limits);
+        let refusal = |head: &Parts| refusal(head, Fields::of(&head.headers), 9, &limits);
         let mut two = head(Version::HTTP_11, "/", &[("host", "orders")]);
         assert_eq!(refusal(&two), None);
         two.headers.append("host", "other".parse().unwrap());
@@ -282,8 +332,11 @@ mod tests {
         }
         assert_eq!(refusal(&many), Some(ErrorCode::HeaderTooLarge));
         let body = head(Version::HTTP_11, "/", &[("host", "orders")]);
-        assert_eq!(super::refusal(&body, 10, &limits), Some(ErrorCode::BodyTooLarge));
-        assert_eq!(super::refusal(&body, 10, &Limits::default()), None);
+        assert_eq!(
+            super::refusal(&body, Fields::of(&body.headers), 10, &limits),
+            Some(ErrorCode::BodyTooLarge)
+        );
+        assert_eq!(super::refusal(&body, Fields::of(&body.headers), 10, &Limits::default()), None);
     }
 
     #[test]

@@ -121,10 +121,10 @@ mod tests {
         let watches = Rc::new(Watches::default());
         LocalSet::new()
             .run_until(async {
-                let received = Meter::default();
+                let received = Meter::new(None);
                 let up = watches.watch(SECOND, received.clone());
-                let down = watches.watch(SECOND, Meter::default());
-                let still = watches.watch(SECOND, Meter::default());
+                let down = watches.watch(SECOND, Meter::new(None));
+                let still = watches.watch(SECOND, Meter::new(None));
                 for _ in 0..20 {
                     sleep(SECOND / 4).await;
                     received.add(1);
@@ -142,10 +142,10 @@ mod tests {
         let watches = Rc::new(Watches::default());
         LocalSet::new()
             .run_until(async {
-                drop(watches.watch(SECOND, Meter::default()));
+                drop(watches.watch(SECOND, Meter::new(None)));
                 sleep(SECOND).await;
                 assert!(!watches.is_ticking.get());
-                let again = watches.watch(SECOND, Meter::default());
+                let again = watches.watch(SECOND, Meter::new(None));
                 sleep(SECOND * 2).await;
                 assert!(again.is_over());
             })

@@ -8,7 +8,7 @@
 mod http;
 mod opaque;
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{rc::Rc, time::Duration};
 
 use weft_model::{endpoint::Protocol, error_code::ErrorCode};
 
@@ -75,7 +75,7 @@ async fn with_hop(thread: &Rc<Thread>, instance: &InstanceConfig, client: (Strea
 
 async fn http(thread: &Rc<Thread>, (stream, caller): (Stream, Rc<Caller>), wire: Wire, host: Host) {
     let carry = |request| http::call(Rc::clone(thread), wire, host, Rc::clone(&caller), request);
-    let metrics = Arc::clone(thread.inbound.metrics.as_ref().unwrap_or(&thread.unrouted));
+    let metrics = Rc::clone(thread.inbound.metrics.as_ref().unwrap_or(&thread.unrouted));
     let stay = Stay { ends_with_drain: true, age_max: thread.config.connection_age_max };
     let served = Served { caller: Rc::clone(&caller), wire, stay, metrics };
     serve::http(thread, stream, served, carry).await;

@@ -20,6 +20,7 @@ pub mod discovery;
 mod exchange;
 mod exec;
 mod expect;
+pub mod fields;
 mod forward;
 mod forwarded;
 pub mod hop;

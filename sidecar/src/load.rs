@@ -42,8 +42,8 @@ pub(crate) struct InFlight {
 }
 
 impl InFlight {
-    pub(crate) fn begin(endpoint: Rc<LocalEndpoint>) -> Self {
-        let now = clock::now();
+    /// It begins `now`.
+    pub(crate) fn begin(endpoint: Rc<LocalEndpoint>, now: u64) -> Self {
         let cell = &endpoint.shared.cell;
         cell.in_flight.fetch_add(1, Relaxed);
         if cell.unanswered.fetch_add(1, Relaxed) == 0 {

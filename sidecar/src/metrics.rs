@@ -10,9 +10,13 @@ mod render;
 mod resilience;
 mod routes;
 
-use std::sync::{
-    Arc, Weak,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    ops::Deref,
+    rc::Rc,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use parking_lot::Mutex;
@@ -102,6 +106,11 @@ pub struct ServiceMetrics {
     pub sent: AtomicU64,
 }
 
+/// A thread's hold on its counts of one service, which a call takes part in without a reference count that threads
+/// share.
+#[derive(Debug)]
+pub(crate) struct OwnMetrics(Arc<ServiceMetrics>);
+
 /// One thread's counts of one endpoint; gone with the endpoint.
 #[derive(Debug)]
 pub struct EndpointMetrics {
@@ -152,17 +161,17 @@ pub(crate) struct OpenConnection(Arc<ConnectionMetrics>);
 impl DataMetrics {
     /// A cell for the calling thread. One that a thread has let go is used again, so that a service that comes
     /// and goes does not add cells for ever.
-    pub(crate) fn service(&self, direction: Direction, service: &Arc<str>) -> Arc<ServiceMetrics> {
+    pub(crate) fn service(&self, direction: Direction, service: &Arc<str>) -> Rc<OwnMetrics> {
         let mut services = self.services.lock();
         let free = services.iter().find(|cell| {
             cell.direction == direction && cell.service == *service && Arc::strong_count(cell) == 1
         });
         if let Some(free) = free {
-            return Arc::clone(free);
+            return Rc::new(OwnMetrics(Arc::clone(free)));
         }
         let cell = Arc::new(ServiceMetrics::new(direction, Arc::clone(service)));
         services.push(Arc::clone(&cell));
-        cell
+        Rc::new(OwnMetrics(cell))
     }
 
     pub(crate) fn endpoint(&self, service: &Arc<str>, endpoint: &Arc<str>) -> Arc<EndpointMetrics> {
@@ -209,6 +218,19 @@ impl ServiceMetrics {
     pub(crate) fn observe(&self, status: u16, error: Option<ErrorCode>, nanos: u64) {
         self.outcomes.observe(status, error, nanos);
         self.codes.count(status);
+    }
+}
+
+/// Adds to a cell that only the calling thread writes: no locked instruction is needed for that.
+pub(crate) fn count(cell: &AtomicU64, more: u64) {
+    cell.store(cell.load(Relaxed).wrapping_add(more), Relaxed);
+}
+
+impl Deref for OwnMetrics {
+    type Target = ServiceMetrics;
+
+    fn deref(&self) -> &ServiceMetrics {
+        &self.0
     }
 }
 

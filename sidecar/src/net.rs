@@ -5,8 +5,38 @@
 #[cfg(test)]
 mod either;
 
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use smallvec::SmallVec;
+use tokio::io::AsyncWrite;
+
 #[cfg(not(test))]
 pub(crate) use tokio::net::{TcpListener, TcpStream};
 
 #[cfg(test)]
 pub(crate) use self::either::{TcpListener, TcpStream};
+
+/// Parts that together are at most so long, in bytes, are written as one piece: to copy them costs less than to hand
+/// the kernel a list.
+const PIECE_MAX: usize = 1_024;
+
+/// Writes several parts at once.
+pub(crate) fn write_parts(
+    io: Pin<&mut impl AsyncWrite>,
+    cx: &mut Context<'_>,
+    parts: &[IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    if let [part] = parts {
+        return io.poll_write(cx, part);
+    }
+    if parts.iter().map(|part| part.len()).sum::<usize>() > PIECE_MAX {
+        return io.poll_write_vectored(cx, parts);
+    }
+    let mut piece = SmallVec::<[u8; PIECE_MAX]>::new();
+    parts.iter().for_each(|part| piece.extend_from_slice(part));
+    io.poll_write(cx, &piece)
+}

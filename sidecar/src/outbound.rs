@@ -6,12 +6,14 @@
 
 mod attempts;
 mod backend;
+mod begin;
 mod call;
 mod decide;
 mod egress;
 mod fault;
 mod filter;
 mod hops;
+mod kept;
 mod mirror;
 mod opaque;
 mod outcome;
@@ -22,7 +24,7 @@ mod tunnel;
 pub(crate) mod upstream;
 mod way;
 
-use std::{rc::Rc, sync::Arc};
+use std::rc::Rc;
 
 pub(crate) use self::decide::{deadline, is_idempotent};
 
@@ -69,8 +71,8 @@ pub(crate) async fn connection(thread: Rc<Thread>, io: TcpStream, caller: Rc<Cal
 /// Serves HTTP whose requests go by `route`.
 async fn http(thread: &Rc<Thread>, stream: Stream, client: Client, route: Route) {
     let Client { caller, wire } = client;
-    let carry = |request| call::call(Rc::clone(thread), route.clone(), Rc::clone(&caller), request);
-    let metrics = Arc::clone(&thread.unrouted);
+    let carry = |request| begin::call(thread, &route, Rc::clone(&caller), request);
+    let metrics = Rc::clone(&thread.unrouted);
     let stay = Stay { ends_with_drain: false, age_max: thread.config.outbound_connection_age_max };
     let served = Served { caller: Rc::clone(&caller), wire, stay, metrics };
     serve::http(thread, stream, served, carry).await;

@@ -18,6 +18,7 @@ mod early_answer;
 
 use std::{
     cell::{Cell, RefCell},
+    mem,
     rc::Rc,
     sync::Arc,
     time::Duration,
@@ -65,9 +66,8 @@ pub(crate) struct Pool {
     /// Shared connections that could not be made, so far.
     connect_failures: Cell<u64>,
     connected: Notify,
-    /// Rings when discovery says that the endpoint turned critical.
-    pub(crate) critical: Notify,
-    /// The epoch of the endpoint's cell that this thread has acted on.
+    /// The epoch of the endpoint's cell that this thread has acted on: it changes when discovery says that the endpoint
+    /// turned critical, and who waits for it is woken to look at it.
     pub(crate) critical_epoch: Cell<u32>,
     connections: Arc<ConnectionMetrics>,
     /// Connections that are older carry no new request.
@@ -149,7 +149,6 @@ impl Pool {
             is_connecting: Cell::new(false),
             connect_failures: Cell::new(0),
             connected: Notify::new(),
-            critical: Notify::new(),
             critical_epoch: Cell::new(critical_epoch),
             connections,
             places: None,
@@ -170,22 +169,26 @@ impl Pool {
         self.age_max.set(policy.balance.connection_age_max);
     }
 
-    /// A connection that was idle for at most `idle_max`, else a new one.
-    pub(crate) async fn acquire(&self, wire: Wire, idle_max: Duration) -> Result<Lease, ConnectError> {
+    /// A connection that was idle for at most `idle_max`, else a new one. It is `now`.
+    pub(crate) async fn acquire(
+        &self,
+        wire: Wire,
+        idle_max: Duration,
+        now: u64,
+    ) -> Result<Lease, ConnectError> {
         if wire == Wire::Http2 {
-            return match self.free_stream(idle_max) {
+            return match self.free_stream(idle_max, now) {
                 Some(lease) => Ok(lease),
                 // Boxed, as connecting below: it is rare, and a call should not be as large as all that may
                 // become of it.
                 None => Box::pin(self.share(idle_max)).await,
             };
         }
-        let place = match &self.places {
-            None => None,
-            Some(places) => Some(Box::pin(self.place(places)).await?),
+        let (place, now) = match &self.places {
+            None => (None, now),
+            // The wait for a place is no part of the peer's time.
+            Some(places) => (Some(Box::pin(self.place(places)).await?), clock::now()),
         };
-        // After the wait for a place, which is no part of the peer's time.
-        let now = clock::now();
         if let Some(Idle { sender, age, .. }) = self.newest_idle(idle_max, now) {
             return Ok(Lease {
                 sender: Sender::Http1 { sender, age, place },
@@ -254,7 +257,7 @@ impl Pool {
 
     async fn share(&self, idle_max: Duration) -> Result<Lease, ConnectError> {
         loop {
-            if let Some(lease) = self.free_stream(idle_max) {
+            if let Some(lease) = self.free_stream(idle_max, clock::now()) {
                 return Ok(lease);
             }
             if !self.is_connecting.get() {
@@ -287,8 +290,8 @@ impl Pool {
         Ok(Lease { sender: Sender::Http2 { sender, _slot: slot }, is_reused: false, taken_at: now })
     }
 
-    fn free_stream(&self, idle_max: Duration) -> Option<Lease> {
-        let (now, age_max) = (clock::now(), self.age_max.get());
+    fn free_stream(&self, idle_max: Duration, now: u64) -> Option<Lease> {
+        let age_max = self.age_max.get();
         let mut connections = self.shared.borrow_mut();
         // One that is too old ends by itself once those who have streams on it let go of it.
         connections.retain(|shared| !shared.sender.is_closed() && !shared.age.is_over(age_max, now));
@@ -332,27 +335,32 @@ impl Lease {
         self.taken_at
     }
 
-    /// Sends, and waits for the response head. The error holds the request when none of it was sent.
+    /// Sends what it takes out of `request`, and waits for the response head. The error holds the request when none of
+    /// it was sent.
     pub(crate) async fn send(
         &mut self,
-        request: Request<RequestBody>,
+        request: &mut Request<RequestBody>,
     ) -> Result<Response<Incoming>, Box<TrySendError<Request<RequestBody>>>> {
         match &mut self.sender {
-            Sender::Http1 { sender, .. } => sender.try_send_request(request).await.map_err(Box::new),
-            Sender::Http2 { sender, .. } => sender.try_send_request(request).await.map_err(Box::new),
+            Sender::Http1 { sender, .. } => {
+                sender.try_send_request(mem::take(request)).await.map_err(Box::new)
+            }
+            Sender::Http2 { sender, .. } => {
+                sender.try_send_request(mem::take(request)).await.map_err(Box::new)
+            }
         }
     }
 }
 
 impl Carrier {
-    /// The response was read to its end.
-    pub(crate) fn give_back(self) {
+    /// The response was read to its end; it is `now`.
+    pub(crate) fn give_back(self, now: u64) {
         let Self { pool, lease, in_flight } = self;
         drop(in_flight);
         let Sender::Http1 { sender, age, place } = lease.sender else { return };
         let mut idle = pool.idle.borrow_mut();
         if !sender.is_closed() && idle.len() < IDLE_COUNT_MAX {
-            idle.push(Idle { sender, since: clock::now(), age });
+            idle.push(Idle { sender, since: now, age });
         }
         drop(idle);
         // Who waits for it finds the connection idle.

@@ -21,8 +21,10 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
-use http::{HeaderMap, HeaderValue, Method, Uri, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, request::Parts};
+use http_body::Body;
 use hyper::body::Incoming;
+use smallvec::SmallVec;
 use weft_model::error_code::ErrorCode;
 
 pub(crate) use self::{
@@ -34,13 +36,15 @@ pub(crate) use self::{
     taps::SUBSCRIBERS_MAX,
 };
 use crate::{
+    body::Meter,
     clock,
     concurrency::Place,
     data::caller::Caller,
+    fields::{Field, Fields},
     forward::REQUEST_ID,
     idle::Watch,
     limits::Limits,
-    metrics::{Direction, RouteMetrics, ServiceMetrics},
+    metrics::{self, Direction, OwnMetrics, RouteMetrics, ServiceMetrics},
     trace::{self, Inherited, OpenTrace, Span},
 };
 
@@ -69,8 +73,10 @@ struct AccessRecord {
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) method: Method,
-    pub(crate) uri: Uri,
-    pub(crate) request_id: Option<HeaderValue>,
+    /// Copies: what shares the bytes of a head keeps the whole buffer that it was read into.
+    pub(crate) path: SmallVec<[u8; 48]>,
+    /// Empty = none.
+    pub(crate) request_id: SmallVec<[u8; 36]>,
     /// What names its trace, in whichever form.
     pub(crate) trace: Option<HeaderValue>,
 }
@@ -84,17 +90,20 @@ pub(crate) struct RecordGuard(Box<Open>);
 #[derive(Debug)]
 pub(crate) struct Open {
     recorder: Rc<Recorder>,
-    metrics: Arc<ServiceMetrics>,
+    /// Counted by this thread alone, so that a call counts no reference that threads share.
+    metrics: Rc<OwnMetrics>,
     /// None for a connection, and where no records are written.
     pub(crate) line: Option<Line>,
     started: u64,
+    /// 0 = it is under way.
+    ended: u64,
     pub(crate) endpoint: Option<Arc<str>>,
     pub(crate) status: u16,
     error: Option<ErrorCode>,
     is_complete: bool,
     is_broken_off: bool,
     pub(crate) attempts: u32,
-    pub(crate) received: crate::body::Meter,
+    pub(crate) received: Meter,
     sent: u64,
     /// Held by inbound calls: a draining sidecar waits for them.
     pub(crate) active: Option<crate::data::thread::ActiveGuard>,
@@ -124,19 +133,20 @@ pub(crate) struct Holds {
 }
 
 impl RecordGuard {
-    pub(crate) fn begin(recorder: &Rc<Recorder>, metrics: &Arc<ServiceMetrics>, line: Option<Line>) -> Self {
+    pub(crate) fn begin(recorder: &Rc<Recorder>, metrics: &Rc<OwnMetrics>, line: Option<Line>) -> Self {
         Self(Box::new(Open {
             recorder: Rc::clone(recorder),
-            metrics: Arc::clone(metrics),
+            metrics: Rc::clone(metrics),
             line,
             started: clock::now(),
+            ended: 0,
             endpoint: None,
             status: 0,
             error: None,
             is_complete: false,
             is_broken_off: false,
             attempts: 0,
-            received: crate::body::Meter::default(),
+            received: Meter::default(),
             sent: 0,
             active: None,
             caller: None,
@@ -148,16 +158,22 @@ impl RecordGuard {
     }
 
     /// The service is found: from here on it counts there.
-    pub(crate) fn belongs_to(&mut self, metrics: &Arc<ServiceMetrics>) {
-        self.metrics = Arc::clone(metrics);
+    pub(crate) fn belongs_to(&mut self, metrics: &Rc<OwnMetrics>) {
+        self.metrics = Rc::clone(metrics);
     }
 
     /// It came on this connection; what is known of its body by now is looked at.
     pub(crate) fn came_on(&mut self, caller: Rc<Caller>, body: &Incoming, limits: &Limits) {
-        self.received.check_end(body);
-        self.received.limit(limits.body_bytes_max);
+        if !body.is_end_stream() {
+            self.received = Meter::new(limits.body_bytes_max);
+        }
         caller.begin_call((!self.received.is_whole()).then(|| self.received.clone()));
         self.caller = Some(caller);
+    }
+
+    /// When it began.
+    pub(crate) fn began(&self) -> u64 {
+        self.started
     }
 
     pub(crate) fn metrics(&self) -> &ServiceMetrics {
@@ -194,6 +210,14 @@ impl RecordGuard {
     /// What it was told by the call that it is made for.
     pub(crate) fn inherited(&self) -> Option<&Inherited> {
         self.holds.as_ref()?.inherited.as_ref()
+    }
+
+    /// So many bytes came, of what was no body.
+    pub(crate) fn add_received(&mut self, bytes: usize) {
+        if self.received.is_nothing() {
+            self.received = Meter::new(None);
+        }
+        self.received.add(bytes);
     }
 
     pub(crate) fn add_sent(&mut self, bytes: usize) {
@@ -241,19 +265,21 @@ impl RecordGuard {
         self.is_broken_off = true;
     }
 
-    /// It ended as it should.
-    pub(crate) fn complete(&mut self) {
+    /// It ended as it should, `now`.
+    pub(crate) fn complete(&mut self, now: u64) {
+        self.ended = now;
         self.is_complete = true;
     }
 }
 
 impl Line {
-    pub(crate) fn of(head: &Parts) -> Self {
+    pub(crate) fn of(head: &Parts, fields: Fields) -> Self {
+        let id = head.headers.get(&REQUEST_ID).map(HeaderValue::as_bytes);
         Self {
             method: head.method.clone(),
-            uri: head.uri.clone(),
-            request_id: head.headers.get(&REQUEST_ID).cloned(),
-            trace: trace::carrier(&head.headers).cloned(),
+            path: SmallVec::from_slice(head.uri.path().as_bytes()),
+            request_id: id.map(SmallVec::from_slice).unwrap_or_default(),
+            trace: if fields.has(Field::TRACE) { trace::carrier(&head.headers).cloned() } else { None },
         }
     }
 }
@@ -270,7 +296,8 @@ impl AccessRecord {
     }
 
     fn request_id(&self) -> Option<&[u8]> {
-        self.line.as_ref()?.request_id.as_ref().map(HeaderValue::as_bytes)
+        let id = &*self.line.as_ref()?.request_id;
+        (!id.is_empty()).then_some(id)
     }
 
     /// In hexadecimal digits, where the request came with a trace.
@@ -298,14 +325,14 @@ impl Drop for Open {
         if let Some(caller) = &self.caller {
             caller.end_call();
         }
-        let ended = clock::now();
-        let nanos = ended - self.started;
+        let ended = if self.ended == 0 { clock::now() } else { self.ended };
+        let nanos = ended.saturating_sub(self.started);
         self.metrics.observe(self.status, self.error, nanos);
         if let Some(rule) = &self.route {
             rule.outcomes.observe(self.status, self.error, nanos);
         }
-        self.metrics.received.fetch_add(self.received.get(), Relaxed);
-        self.metrics.sent.fetch_add(self.sent, Relaxed);
+        metrics::count(&self.metrics.received, self.received.get());
+        metrics::count(&self.metrics.sent, self.sent);
         let cancelled = self.is_broken_off || !self.is_complete;
         if cancelled {
             self.metrics.cancelled.fetch_add(1, Relaxed);

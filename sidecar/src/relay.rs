@@ -80,10 +80,10 @@ pub(crate) async fn relay(client: End, upstream: End, idle_max: Option<Duration>
             () = idle => Outcome::Idle,
         }
     };
-    record.received.add(usize::try_from(moved.up.get()).unwrap_or(usize::MAX));
+    record.add_received(usize::try_from(moved.up.get()).unwrap_or(usize::MAX));
     record.add_sent(usize::try_from(moved.down.get()).unwrap_or(usize::MAX));
     match outcome {
-        Outcome::Whole | Outcome::Idle => record.complete(),
+        Outcome::Whole | Outcome::Idle => record.complete(crate::clock::now()),
         Outcome::ClientBroke => record.break_off(),
         Outcome::UpstreamBroke => record.fail(ErrorCode::UpstreamReset),
     }

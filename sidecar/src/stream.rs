@@ -11,7 +11,7 @@ use std::{
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::net::TcpStream;
+use crate::net::{self, TcpStream};
 
 /// How much is read at once while detecting: a usual request head fits.
 const READ_SIZE: usize = 4 * 1_024;
@@ -136,7 +136,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+        net::write_parts(Pin::new(&mut self.io), cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {

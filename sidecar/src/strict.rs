@@ -7,31 +7,28 @@ use http::{
     uri::{Scheme, Uri},
 };
 
-/// Framing fields by the names under which a gateway that makes variables of fields reads them too.
-const DISGUISED: [&str; 2] = ["content_length", "transfer_encoding"];
+use crate::fields::{Field, Fields};
 
-/// Whether all servers read this request alike.
-pub fn is_plain_request(head: &Parts) -> bool {
-    let headers = &head.headers;
-    is_plain_target(head)
-        && is_plain_coding(headers)
-        && is_plain_host(head)
-        && headers
-            .iter()
-            .all(|(name, value)| !DISGUISED.contains(&name.as_str()) && !is_padded(value.as_bytes()))
+/// Whether all servers read this request alike; `fields` are its head's. White space at an end is what the text of
+/// HTTP/1 cannot say and HTTP/2 must not (RFC 9113 section 8.2.1).
+pub fn is_plain_request(head: &Parts, fields: Fields) -> bool {
+    !fields.has(Field::DISGUISED.and(Field::PADDED))
+        && is_plain_target(head)
+        && is_plain_coding(&head.headers, fields)
+        && is_plain_host(head, fields)
 }
 
-/// Whether all readers find the same end of this response. Lengths that agree become one (RFC 9112 section 6.3).
-pub fn settle_response(headers: &mut HeaderMap) -> bool {
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    let (first, second) = (lengths.next(), lengths.next());
-    let Some(first) = first else { return is_plain_coding(headers) };
-    if second.is_none() && is_number(first.as_bytes()) {
-        return is_plain_coding(headers);
+/// Whether all readers find the same end of this response; `fields` are its head's. Lengths that agree become one (RFC 9112 section 6.3).
+pub fn settle_response(headers: &mut HeaderMap, fields: Fields) -> bool {
+    if fields.has(Field::CONTENT_LENGTH) {
+        let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+        let (first, second) = (lengths.next(), lengths.next());
+        if second.is_some() || !first.is_some_and(|length| is_number(length.as_bytes())) {
+            let Some(length) = agreed_length(headers) else { return false };
+            headers.insert(header::CONTENT_LENGTH, length);
+        }
     }
-    let Some(length) = agreed_length(headers) else { return false };
-    headers.insert(header::CONTENT_LENGTH, length);
-    is_plain_coding(headers)
+    is_plain_coding(headers, fields)
 }
 
 /// The one number that all lengths say, in lists or in lines.
@@ -70,14 +67,11 @@ pub fn settle_trailers(trailers: &mut HeaderMap) {
     }
 }
 
-/// White space at an end, which the text of HTTP/1 cannot say and HTTP/2 must not (RFC 9113 section 8.2.1).
-fn is_padded(value: &[u8]) -> bool {
-    let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-    is_space(value.first()) || is_space(value.last())
-}
-
 /// No coding, or `chunked` alone, once. Another one below it would be lost with the field (RFC 9112 section 6.1).
-fn is_plain_coding(headers: &HeaderMap) -> bool {
+fn is_plain_coding(headers: &HeaderMap, fields: Fields) -> bool {
+    if !fields.has(Field::TRANSFER_ENCODING) {
+        return true;
+    }
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
         (None, _) => true,
@@ -108,10 +102,9 @@ fn is_plain_target(head: &Parts) -> bool {
 }
 
 /// One host where the version demands one, and no more than a host (RFC 9112 section 3.2).
-fn is_plain_host(head: &Parts) -> bool {
-    let mut hosts = head.headers.get_all(header::HOST).iter();
-    let (host, more) = (hosts.next(), hosts.next());
-    if more.is_some() || (host.is_none() && head.version == Version::HTTP_11) {
+fn is_plain_host(head: &Parts, fields: Fields) -> bool {
+    let host = if fields.has(Field::HOST) { head.headers.get(header::HOST) } else { None };
+    if fields.has(Field::HOSTS) || (host.is_none() && head.version == Version::HTTP_11) {
         return false;
     }
     host.is_none_or(|host| is_host(host.as_bytes())) && is_plain_authority(&head.uri, head.version)
@@ -169,7 +162,8 @@ mod tests {
     }
 
     fn is_plain(method: &str, uri: &str, fields: &[(&'static str, &'static str)]) -> bool {
-        is_plain_request(&head(method, uri, fields))
+        let head = head(method, uri, fields);
+        is_plain_request(&head, Fields::of(&head.headers))
     }
 
     #[test]
@@ -196,7 +190,7 @@ mod tests {
         }
         let mut utf8 = head("GET", "/", &[("host", "orders")]);
         utf8.uri = Uri::from_maybe_shared(bytes::Bytes::from_static(b"/caf\xc3\xa9")).unwrap();
-        assert!(!is_plain_request(&utf8));
+        assert!(!is_plain_request(&utf8, Fields::of(&utf8.headers)));
     }
 
     #[test]
@@ -257,7 +251,8 @@ mod tests {
             for value in given {
                 headers.append(header::CONTENT_LENGTH, HeaderValue::from_static(value));
             }
-            assert_eq!(settle_response(&mut headers), settled.is_some(), "{given:?}");
+            let fields = Fields::of(&headers);
+            assert_eq!(settle_response(&mut headers, fields), settled.is_some(), "{given:?}");
             if let Some(settled) = settled {
                 assert_eq!(headers.get_all(header::CONTENT_LENGTH).iter().collect::<Vec<_>>(), [settled]);
             }

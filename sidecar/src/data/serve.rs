@@ -36,7 +36,7 @@ use crate::{
     exec::LocalExec,
     forward,
     limits::{HEADER_COUNT_MAX, Limits},
-    metrics::ServiceMetrics,
+    metrics::OwnMetrics,
     pool::{Age, Wire},
     record::RecordGuard,
     stream::Stream,
@@ -72,7 +72,7 @@ pub(crate) struct Served {
     pub(crate) wire: Wire,
     pub(crate) stay: Stay,
     /// Where a refusal is counted that no call has seen.
-    pub(crate) metrics: Arc<ServiceMetrics>,
+    pub(crate) metrics: Rc<OwnMetrics>,
 }
 
 /// Serves HTTP until the client goes, or is asked to.

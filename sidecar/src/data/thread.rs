@@ -12,16 +12,18 @@ use std::{
 };
 
 use http::HeaderMap;
+use smallvec::SmallVec;
 use tokio::sync::watch;
 use weft_model::name::ServiceName;
 
 pub(crate) use self::service::{LocalEndpoint, LocalService};
-use super::{Phase, Shared, caller::Callers};
+use super::{Phase, Shared, caller::Callers, waiting::Waiting};
 use crate::{
     clock,
     config::SidecarConfig,
+    fields::{Field, Fields},
     idle::Watches,
-    metrics::{ConnectionMetrics, DataMetrics, Direction, ServiceMetrics},
+    metrics::{ConnectionMetrics, DataMetrics, Direction, OwnMetrics},
     pool::{Dial, Pool, Target},
     record::{RecordQueue, Recorder},
     table::{Directory, Table},
@@ -33,7 +35,9 @@ const HOSTS_MAX: usize = 1_024;
 /// Places outside the mesh whose connections are pooled, at most.
 const EGRESS_MAX: usize = 256;
 
-type Map<K, V> = RefCell<HashMap<K, V>>;
+type Map<K, V> = RefCell<HashMap<K, V, foldhash::fast::RandomState>>;
+/// A service's ports that are called; hardly ever more than one.
+type Ports = SmallVec<[Rc<LocalService>; 1]>;
 
 /// See the module.
 #[derive(Debug)]
@@ -50,6 +54,8 @@ pub(crate) struct Thread {
     pub(crate) callers: Callers,
     /// What is shared with the other threads.
     pub(crate) shared: Shared,
+    /// Calls that wait for an answer.
+    pub(crate) waiting: Rc<Waiting>,
     /// Bodies that may not stand still for long.
     pub(crate) idle: Rc<Watches>,
     /// Copies of requests under way to mirrors.
@@ -57,12 +63,12 @@ pub(crate) struct Thread {
     pub(crate) outbound_connections: Arc<ConnectionMetrics>,
     pub(crate) inbound_connections: Arc<ConnectionMetrics>,
     /// Calls that found no service.
-    pub(crate) unrouted: Arc<ServiceMetrics>,
+    pub(crate) unrouted: Rc<OwnMetrics>,
     metrics: Arc<DataMetrics>,
     upstream_connections: Arc<ConnectionMetrics>,
     source: String,
     table: RefCell<Arc<Table>>,
-    services: Map<(ServiceName, Box<str>), Rc<LocalService>>,
+    services: Map<ServiceName, Ports>,
     hosts: Map<Box<str>, Rc<LocalService>>,
     egress: Map<(Box<str>, u16), Rc<Pool>>,
 }
@@ -77,7 +83,7 @@ pub(crate) struct InboundState {
     /// When the last one came.
     pub(crate) last_call: Cell<u64>,
     /// The service hosted here.
-    pub(crate) metrics: Option<Arc<ServiceMetrics>>,
+    pub(crate) metrics: Option<Rc<OwnMetrics>>,
     /// To the application.
     pub(crate) pool: Option<Rc<Pool>>,
 }
@@ -110,6 +116,7 @@ impl Thread {
             inbound,
             callers: Callers::default(),
             shared,
+            waiting: Rc::default(),
             idle: Rc::default(),
             copies: Rc::default(),
             outbound_connections: metrics.connections("outbound"),
@@ -127,8 +134,10 @@ impl Thread {
     }
 
     /// The span of a call with these headers, where it is traced; they tell of it from then on.
-    pub(crate) fn begin_span(&self, headers: &mut HeaderMap) -> Option<Box<Span>> {
-        self.tracer?.begin(headers, &mut self.rng.borrow_mut())
+    pub(crate) fn begin_span(&self, headers: &mut HeaderMap, fields: &mut Fields) -> Option<Box<Span>> {
+        let tracer = self.tracer?;
+        fields.add(Field::TRACE);
+        tracer.begin(headers, &mut self.rng.borrow_mut())
     }
 
     /// The service that `host` (without a port) names, if this thread's table has it.
@@ -150,13 +159,15 @@ impl Thread {
     /// The service and port, if this thread's table has the service.
     pub(crate) fn service(&self, name: &ServiceName, port_name: &str) -> Option<Rc<LocalService>> {
         self.renew();
-        let key = (name.clone(), Box::from(port_name));
-        if let Some(known) = self.services.borrow().get(&key) {
-            return Some(Rc::clone(known));
+        if let Some(known) = self.services.borrow().get(name) {
+            let known = known.iter().find(|known| *known.port_name == *port_name);
+            if let Some(known) = known {
+                return Some(Rc::clone(known));
+            }
         }
         let table = Arc::clone(self.table.borrow().services.get(name)?);
         let service = Rc::new(LocalService::new(self, table, port_name, None));
-        self.services.borrow_mut().insert(key, Rc::clone(&service));
+        self.services.borrow_mut().entry(name.clone()).or_default().push(Rc::clone(&service));
         Some(service)
     }
 
@@ -182,10 +193,10 @@ impl Thread {
         }
         let table = self.directory.load();
         self.hosts.borrow_mut().clear();
-        self.services.borrow_mut().retain(|(name, port_name), local| {
+        self.services.borrow_mut().retain(|name, ports| {
             let Some(newest) = table.services.get(name) else { return false };
-            if !Arc::ptr_eq(newest, &local.table) {
-                *local = Rc::new(LocalService::new(self, Arc::clone(newest), port_name, Some(local)));
+            for local in ports.iter_mut().filter(|local| !Arc::ptr_eq(newest, &local.table)) {
+                *local = Rc::new(LocalService::new(self, Arc::clone(newest), &local.port_name, Some(local)));
             }
             true
         });
@@ -220,7 +231,7 @@ impl Thread {
 
     /// Closes connections that nobody used for long.
     pub(crate) fn sweep(&self) {
-        for service in self.services.borrow().values() {
+        for service in self.services.borrow().values().flatten() {
             service.endpoints.iter().for_each(|endpoint| endpoint.pool.sweep());
         }
         self.egress.borrow().values().for_each(|pool| pool.sweep());

@@ -1,6 +1,6 @@
 //! One inbound call: limits, deadline, the application, and what its answer looks like from outside.
 
-use std::{net::IpAddr, rc::Rc};
+use std::{net::IpAddr, pin::pin, rc::Rc};
 
 use ::http::{HeaderMap, HeaderValue, Request, Response, Version, request::Parts};
 use http_body::Body;
@@ -15,11 +15,12 @@ use crate::{
     concurrency::{Full, Limiter},
     config::SidecarConfig,
     data::{caller::Caller, thread::Thread},
-    exchange::{Failure, Side, exchange},
+    exchange::{Answered, Failure, Side, exchange},
+    fields::{Field, Fields},
     forward::{self, REQUEST_ID, WEFT_ATTEMPT, WEFT_ERROR, WEFT_HOPS, WEFT_RETRIED},
     forwarded,
     outbound::{deadline, is_idempotent},
-    pool::{Carrier, Lease, Pool, Wire},
+    pool::{Carrier, Pool, Wire},
     record::{Line, RecordGuard},
     trace::{Bequest, OpenTrace},
     upgrade::Asked,
@@ -44,9 +45,9 @@ pub(super) async fn call(
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
     let (mut head, body) = request.into_parts();
-    let version = head.version;
-    let span = thread.begin_span(&mut head.headers);
-    let line = thread.recorder.is_on().then(|| Line::of(&head));
+    let (version, mut fields) = (head.version, Fields::of(&head.headers));
+    let span = thread.begin_span(&mut head.headers, &mut fields);
+    let line = thread.recorder.is_on().then(|| Line::of(&head, fields));
     let metrics = thread.inbound.metrics.as_ref().unwrap_or(&thread.unrouted);
     let mut record = RecordGuard::begin(&thread.recorder, metrics, line);
     record.is_traced(span);
@@ -55,9 +56,9 @@ pub(super) async fn call(
     record.came_on(caller, &body, &thread.config.limits);
     let received = record.received.clone();
     let length = body.size_hint().lower();
-    let mut response = match admit(&thread, (wire, host), &head, length) {
+    let mut response = match admit(&thread, (wire, host), (&head, fields), length) {
         Err(code) => refuse(code, forward::is_grpc(&head.headers), record),
-        Ok(pool) => carry(&thread, (pool, wire), peer, (head, body), record).await,
+        Ok(pool) => carry(&thread, (pool, wire), peer, (head, fields, body), record).await,
     };
     if version < Version::HTTP_2
         && (thread.inbound.is_draining.get() || !received.is_whole() || forward::is_bad_request(&response))
@@ -70,10 +71,10 @@ pub(super) async fn call(
 fn admit<'a>(
     thread: &'a Thread,
     (wire, host): (Wire, Host),
-    head: &Parts,
+    (head, fields): (&Parts, Fields),
     length: u64,
 ) -> Result<&'a Rc<Pool>, ErrorCode> {
-    if let Some(code) = forward::refusal(head, length, &thread.config.limits) {
+    if let Some(code) = forward::refusal(head, fields, length, &thread.config.limits) {
         return Err(code);
     }
     // A tunnel would lead past the application; other sidecars never ask for one.
@@ -97,21 +98,21 @@ async fn carry(
     thread: &Thread,
     (pool, wire): (&Rc<Pool>, Wire),
     peer: IpAddr,
-    (mut head, body): (Parts, Incoming),
+    (mut head, fields, body): (Parts, Fields, Incoming),
     mut record: RecordGuard,
 ) -> Response<ResponseBody> {
     let (config, grpc, version) = (&*thread.config, forward::is_grpc(&head.headers), head.version);
-    if let Err(code) = enter(thread, &head.headers, &mut record).await {
+    if let Err(code) = enter(thread, &head.headers, fields, &mut record).await {
         return refuse(code, grpc, record);
     }
     forwarded::tell_caller(&mut head, peer, &config.headers);
-    let asked = prepare(config, &mut head);
+    let asked = prepare(config, &mut head, fields);
     let body = if body.is_end_stream() {
         RequestBody::Empty
     } else {
         RequestBody::Once(body, record.received.clone())
     };
-    let result = to_application(pool, wire, Request::from_parts(head, body)).await;
+    let result = to_application(pool, wire, fields, Request::from_parts(head, body)).await;
     if let Some(place) = record.place() {
         match &result {
             Ok(_) | Err(Failure { code: ErrorCode::DeadlineExceeded, .. }) => place.answered(),
@@ -120,10 +121,10 @@ async fn carry(
     }
     let retries = record.trace().map_or(0, OpenTrace::retries);
     let mut response = match result {
-        Ok((response, lease)) => {
+        Ok(Answered { response, fields, lease }) => {
             let carrier = Carrier { pool: Rc::clone(pool), lease, in_flight: None };
             let asker = Asker { version, asked, headers: &config.headers };
-            pass_on(Reply { response, carrier, named: None }, asker, record)
+            pass_on(Reply { response, fields, carrier, named: None }, asker, record)
         }
         Err(failure) => give_up(failure, grpc, record),
     };
@@ -135,7 +136,12 @@ async fn carry(
 
 /// Waits for a place below the limit that protects the application, and remembers the call for those that the
 /// application makes for it.
-async fn enter(thread: &Thread, headers: &HeaderMap, record: &mut RecordGuard) -> Result<(), ErrorCode> {
+async fn enter(
+    thread: &Thread,
+    headers: &HeaderMap,
+    fields: Fields,
+    record: &mut RecordGuard,
+) -> Result<(), ErrorCode> {
     let (limiter, limits) = (&thread.shared.inbound, &thread.config.concurrency);
     let place = Limiter::enter(limiter, limits, &record.metrics().resilience).await;
     if !matches!(place, Ok(None)) {
@@ -146,12 +152,15 @@ async fn enter(thread: &Thread, headers: &HeaderMap, record: &mut RecordGuard) -
         record.holds().place = Some(place);
     }
     let bequest = || Bequest {
-        deadline: deadline(headers).map(clock::after),
+        deadline: deadline(headers, fields).map(clock::after),
         attempt: forward::number(headers, &WEFT_ATTEMPT).unwrap_or(1),
         hops: forward::number(headers, &WEFT_HOPS).unwrap_or(0),
         request_id: headers.get(&REQUEST_ID).cloned(),
     };
-    if let Some(trace) = record.trace_id(headers).and_then(|id| thread.shared.traces.open(id, bequest)) {
+    if fields.has(Field::TRACE)
+        && let Some(id) = record.trace_id(headers)
+        && let Some(trace) = thread.shared.traces.open(id, bequest)
+    {
         record.holds().trace = Some(trace);
     }
     Ok(())
@@ -160,22 +169,25 @@ async fn enter(thread: &Thread, headers: &HeaderMap, record: &mut RecordGuard) -
 async fn to_application(
     pool: &Rc<Pool>,
     wire: Wire,
-    request: Request<RequestBody>,
-) -> Result<(Response<Incoming>, Lease), Failure> {
+    fields: Fields,
+    mut request: Request<RequestBody>,
+) -> Result<Answered, Failure> {
     let idempotent = is_idempotent(request.method());
-    let deadline = deadline(request.headers());
-    let exchange = exchange(pool, wire, idempotent, request);
+    let deadline = deadline(request.headers(), fields);
+    let exchange = pin!(exchange(pool, wire, idempotent, clock::now(), &mut request));
     let Some(time) = deadline else { return exchange.await };
     let late = Failure { code: ErrorCode::DeadlineExceeded, reached: true, side: Side::Local };
-    timeout(time, exchange).await.unwrap_or(Err(late))
+    Box::pin(timeout(time, exchange)).await.unwrap_or(Err(late))
 }
 
-fn prepare(config: &SidecarConfig, head: &mut Parts) -> Option<Asked> {
+fn prepare(config: &SidecarConfig, head: &mut Parts, fields: Fields) -> Option<Asked> {
     let asked = Asked::take(head, &config.limits);
-    forward::strip_hop_by_hop(&mut head.headers);
-    head.headers.remove(&WEFT_ERROR);
+    forward::strip_hop_by_hop(&mut head.headers, fields);
+    if fields.has(Field::MESH) {
+        head.headers.remove(&WEFT_ERROR);
+    }
     forwarded::tell_via(&mut head.headers, head.version, &config.headers);
-    forward::settle_target(head);
+    forward::settle_target(head, fields);
     if let Some(asked) = &asked {
         asked.tell(&mut head.headers);
     }

@@ -13,7 +13,7 @@ use std::{
 use prometheus_client::encoding::DescriptorEncoder;
 
 use super::{
-    ServiceMetrics,
+    ServiceMetrics, count,
     render::{by_service, encode_counters},
 };
 
@@ -77,7 +77,7 @@ impl Codes {
             _ => CODES.binary_search_by_key(&status, |(code, _)| *code).unwrap_or(CODES.len()),
         };
         if let Some(cell) = self.0.get(place) {
-            cell.fetch_add(1, Relaxed);
+            count(cell, 1);
         }
     }
 }

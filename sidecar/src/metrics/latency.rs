@@ -12,7 +12,7 @@ use prometheus_client::{
     metrics::MetricType,
 };
 
-use super::{LATENCY_BOUNDS, render::Labels};
+use super::{LATENCY_BOUNDS, count, render::Labels};
 
 /// The buckets, and one for what is slower than all bounds.
 const BUCKETS: usize = LATENCY_BOUNDS.len() + 1;
@@ -52,9 +52,9 @@ impl Latency {
     pub(crate) fn observe(&self, nanos: u64) {
         let bucket = NANOS.iter().take_while(|bound| nanos > **bound).count();
         if let Some(bucket) = self.buckets.get(bucket) {
-            bucket.fetch_add(1, Relaxed);
+            count(bucket, 1);
         }
-        self.nanos.fetch_add(nanos, Relaxed);
+        count(&self.nanos, nanos);
     }
 }
 

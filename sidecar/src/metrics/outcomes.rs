@@ -7,7 +7,7 @@ use std::{
 
 use weft_model::error_code::ErrorCode;
 
-use super::{Latency, render::Labels};
+use super::{Latency, count, render::Labels};
 
 const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
@@ -28,7 +28,7 @@ impl Outcomes {
             None => self.classes.get(usize::from(status / 100)),
         };
         if let Some(cell) = cell {
-            cell.fetch_add(1, Relaxed);
+            count(cell, 1);
         }
         self.latency.observe(nanos);
     }

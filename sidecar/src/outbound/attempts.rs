@@ -11,27 +11,33 @@ mod discard;
 mod hedge;
 
 use std::{
+    future::poll_fn,
+    pin::pin,
     rc::Rc,
     sync::atomic::Ordering::Relaxed,
+    task::Poll,
     time::{Duration, SystemTime},
 };
 
-use http::{HeaderName, Request, header};
+use http::{HeaderMap, HeaderName, Request, header};
 use smallvec::SmallVec;
 use weft_model::{
     error_code::ErrorCode,
     retry::{self, Reason, Situation, Verdict},
 };
 
-use super::{call::Call, decide::Decision, outcome::Outcome};
+use super::{call::Call, decide::Decision, kept::KeptHeaders, outcome::Outcome};
 use crate::{
     answer::Reply,
     body::RequestBody,
+    clock,
     concurrency::{Full, Limiter},
     data::thread::LocalEndpoint,
-    exchange::{Failure, Side, exchange},
+    exchange::{Answered, Failure, Side, exchange},
+    fields::Field,
     forward::{self, WEFT_RETRIED},
     load::{self, InFlight},
+    metrics,
     pool::{Carrier, Pool, Wire},
     record::{self, Why},
 };
@@ -52,6 +58,8 @@ struct Terms {
     wire: Wire,
     idempotent: bool,
     per_try: Option<Duration>,
+    /// When it begins.
+    now: u64,
 }
 
 /// Endpoints that this call has tried.
@@ -75,8 +83,9 @@ pub(super) async fn run(call: &mut Call) -> Last {
                 Box::pin(hedge::race(call, policy, endpoint, &mut tried)).await
             }
             _ => {
-                let request = call.begin_attempt(&endpoint, false);
-                (Rc::clone(&endpoint), attempt(endpoint, terms, request).await)
+                let mut request = call.begin_attempt(&endpoint, false);
+                let result = attempt(&endpoint, terms, &mut request).await;
+                (endpoint, result)
             }
         };
         let outcome = call.outcome(&result);
@@ -95,6 +104,7 @@ pub(super) async fn run(call: &mut Call) -> Last {
         if !wait.is_zero() {
             Box::pin(tokio::time::sleep(wait)).await;
         }
+        call.now = clock::now();
         call.renew_service();
     }
 }
@@ -118,7 +128,7 @@ async fn enter(call: &mut Call) -> Result<(), ErrorCode> {
 }
 
 fn next_endpoint(call: &mut Call, tried: &Tried) -> Result<Rc<LocalEndpoint>, ErrorCode> {
-    let chosen = call.service.choose(&call.thread, tried, call.decision.idempotent, call.key);
+    let chosen = call.choose(tried);
     let Some(endpoint) = chosen else {
         let is_out =
             |other: &Rc<LocalEndpoint>| other.shared.endpoint.health.is_callable() && load::is_shut(other);
@@ -137,37 +147,40 @@ fn next_endpoint(call: &mut Call, tried: &Tried) -> Result<Rc<LocalEndpoint>, Er
     Ok(endpoint)
 }
 
-/// One exchange with one endpoint. It holds all it needs, so that two of them can be under way.
+/// One exchange with one endpoint. Its task has to be woken when an endpoint turns critical: see
+/// [`Waiting`](crate::data::waiting::Waiting).
 async fn attempt(
-    endpoint: Rc<LocalEndpoint>,
+    endpoint: &Rc<LocalEndpoint>,
     terms: Terms,
-    request: Request<RequestBody>,
+    request: &mut Request<RequestBody>,
 ) -> Result<Reply, Failure> {
-    // Made before anything is awaited, so that no ring is missed.
-    let critical = endpoint.pool.critical.notified();
-    let mut in_flight = InFlight::begin(Rc::clone(&endpoint));
-    let exchange = exchange(&endpoint.pool, terms.wire, terms.idempotent, request);
-    let (response, lease) = tokio::select! {
+    let pool = &endpoint.pool;
+    let epoch = pool.critical_epoch.get();
+    let mut in_flight = InFlight::begin(Rc::clone(endpoint), terms.now);
+    let mut exchange = pin!(exchange(pool, terms.wire, terms.idempotent, terms.now, request));
+    let answered = poll_fn(|cx| match exchange.as_mut().poll(cx) {
         // An answer that is there counts, whatever became of the endpoint meanwhile.
-        biased;
-        answer = within(terms.per_try, exchange) => answer?,
-        () = critical, if terms.idempotent => {
-            return Err(Failure { code: ErrorCode::UpstreamReset, reached: true, side: Side::Local });
+        Poll::Ready(answered) => Poll::Ready(answered),
+        Poll::Pending if terms.idempotent && pool.critical_epoch.get() != epoch => {
+            Poll::Ready(Err(Failure { code: ErrorCode::UpstreamReset, reached: true, side: Side::Local }))
         }
+        Poll::Pending => Poll::Pending,
+    });
+    let Answered { response, fields, lease } = match terms.per_try {
+        None => answered.await?,
+        // On the heap, as it is rare and a timer is large.
+        Some(time) => Box::pin(within(time, answered)).await?,
     };
     in_flight.answer(lease.taken_at(), !lease.is_reused());
-    let named = if endpoint.has_sidecar { forward::weft_error(response.headers()) } else { None };
-    let carrier = Carrier { pool: Rc::clone(&endpoint.pool), lease, in_flight: Some(in_flight) };
-    Ok(Reply { response, carrier, named })
+    let is_told = endpoint.has_sidecar && fields.has(Field::MESH);
+    let named = if is_told { forward::weft_error(response.headers()) } else { None };
+    let carrier = Carrier { pool: Rc::clone(pool), lease, in_flight: Some(in_flight) };
+    Ok(Reply { response, fields, carrier, named })
 }
 
-async fn within<T>(
-    per_try: Option<Duration>,
-    exchange: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    let Some(time) = per_try else { return exchange.await };
+async fn within<T>(time: Duration, answered: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let late = Failure { code: ErrorCode::UpstreamTimeout, reached: true, side: Side::Upstream };
-    tokio::time::timeout(time, exchange).await.unwrap_or(Err(late))
+    tokio::time::timeout(time, answered).await.unwrap_or(Err(late))
 }
 
 impl Last {
@@ -179,8 +192,9 @@ impl Last {
 
 impl Call {
     fn terms(&self) -> Terms {
-        let Self { decision, .. } = self;
-        Terms { wire: decision.wire, idempotent: decision.idempotent, per_try: decision.per_try }
+        let Self { decision, now, .. } = self;
+        let Decision { wire, idempotent, per_try, .. } = *decision;
+        Terms { wire, idempotent, per_try, now: *now }
     }
 
     fn terms_told(&self) -> record::Terms {
@@ -195,11 +209,16 @@ impl Call {
         }
     }
 
+    /// The endpoint for the next attempt.
+    fn choose(&self, tried: &Tried) -> Option<Rc<LocalEndpoint>> {
+        self.service.choose(&self.thread, tried, self.decision.idempotent, self.key, self.now)
+    }
+
     /// Counts one more attempt, and makes its request.
     fn begin_attempt(&mut self, endpoint: &Rc<LocalEndpoint>, may_race: bool) -> Request<RequestBody> {
         self.record.begin_attempt(&endpoint.label);
         self.current = Some(Rc::clone(endpoint));
-        endpoint.metrics.requests.fetch_add(1, Relaxed);
+        metrics::count(&endpoint.metrics.requests, 1);
         if let Some(place) = self.record.place() {
             place.begin();
         }
@@ -208,15 +227,26 @@ impl Call {
         *request.uri_mut() = self.head.uri.clone();
         *request.version_mut() = self.head.version;
         // All of it is small and rare: the protocol of an extended CONNECT (RFC 8441).
-        if let Some(protocol) = self.head.extensions.get::<hyper::ext::Protocol>() {
+        if !self.head.extensions.is_empty()
+            && let Some(protocol) = self.head.extensions.get::<hyper::ext::Protocol>()
+        {
             request.extensions_mut().insert(protocol.clone());
         }
-        // Kept only where another attempt may follow.
-        let is_last = !may_race && self.record.attempts > self.decision.retries_max;
-        *request.headers_mut() =
-            if is_last { std::mem::take(&mut self.head.headers) } else { self.head.headers.clone() };
+        *request.headers_mut() = self.next_headers(may_race);
         self.stamp(request.headers_mut(), endpoint.has_sidecar);
         request
+    }
+
+    /// As they came. Kept only where another attempt may follow.
+    fn next_headers(&mut self, may_race: bool) -> HeaderMap {
+        let is_last = !may_race && self.record.attempts > self.decision.retries_max;
+        if let Some(kept) = &self.kept {
+            return kept.restore();
+        }
+        if !is_last {
+            self.kept = Some(KeptHeaders::of(&self.head.headers, self.fields.bytes()));
+        }
+        std::mem::take(&mut self.head.headers)
     }
 
     fn outcome(&self, result: &Result<Reply, Failure>) -> Outcome {

@@ -35,12 +35,10 @@ impl BackendSlot {
     /// # Errors
     /// `no-backend` when there is none, `discovery-timeout` when nobody said so in time.
     pub(crate) async fn resolve(&self, thread: &Thread) -> Result<Rc<LocalService>, ErrorCode> {
-        let version = thread.table_version();
-        if let (known_in, Some(known)) = self.known()
-            && known_in == version
-        {
+        if let Some(known) = self.known(thread) {
             return Ok(known);
         }
+        let version = thread.table_version();
         let port_name = match &self.port {
             None => Box::default(),
             Some(PortRef::Name(name)) => name.clone(),
@@ -55,8 +53,9 @@ impl BackendSlot {
         Ok(found)
     }
 
-    fn known(&self) -> (u64, Option<Rc<LocalService>>) {
+    /// The service, where it was found in this table before.
+    pub(crate) fn known(&self, thread: &Thread) -> Option<Rc<LocalService>> {
         let found = self.found.borrow();
-        (found.0, found.1.upgrade())
+        (found.0 == thread.table_version()).then(|| found.1.upgrade()).flatten()
     }
 }

@@ -6,7 +6,8 @@ use http::{HeaderMap, HeaderValue, Method, request::Parts};
 use weft_model::policy::Policy;
 
 use crate::{
-    forward::{GRPC_TIMEOUT, IDEMPOTENCY_KEY, WEFT_DEADLINE, is_grpc},
+    fields::{Field, Fields},
+    forward::{GRPC_TIMEOUT, WEFT_DEADLINE, is_grpc},
     pool::Wire,
 };
 
@@ -36,11 +37,16 @@ pub(crate) struct Limit {
 }
 
 /// Puts policy and request together; `total` is what a rule says of the time to the response head.
-pub(crate) fn decide(head: &Parts, policy: &Policy, total: Option<Option<Duration>>) -> Decision {
-    let grpc = is_grpc(&head.headers);
+pub(crate) fn decide(
+    head: &Parts,
+    fields: Fields,
+    policy: &Policy,
+    total: Option<Option<Duration>>,
+) -> Decision {
+    let grpc = fields.has(Field::CONTENT_TYPE) && is_grpc(&head.headers);
     // The policy's own is no limit for gRPC, whose streams may stay without a head; a rule means what it says.
     let total = total.unwrap_or(if grpc { None } else { policy.timeouts.total });
-    let limit = match (deadline(&head.headers), total) {
+    let limit = match (deadline(&head.headers, fields), total) {
         (Some(time), total) if total.is_none_or(|total| time <= total) => {
             Some(Limit { time, is_deadline: true })
         }
@@ -51,7 +57,7 @@ pub(crate) fn decide(head: &Parts, policy: &Policy, total: Option<Option<Duratio
         grpc,
         limit,
         per_try: policy.timeouts.per_try,
-        idempotent: is_idempotent(&head.method) || head.headers.contains_key(&IDEMPOTENCY_KEY),
+        idempotent: is_idempotent(&head.method) || fields.has(Field::IDEMPOTENCY_KEY),
         retries_max: policy.retry.retries_max,
     }
 }
@@ -62,7 +68,10 @@ pub(crate) fn is_idempotent(method: &Method) -> bool {
 }
 
 /// The time that the caller gives, by our header or by gRPC's; the shorter of both.
-pub(crate) fn deadline(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn deadline(headers: &HeaderMap, fields: Fields) -> Option<Duration> {
+    if !fields.has(Field::MESH.and(Field::GRPC_TIMEOUT)) {
+        return None;
+    }
     let ours = headers.get(&WEFT_DEADLINE).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     let ours = ours.map(Duration::from_millis);
     let grpc = headers.get(&GRPC_TIMEOUT).and_then(|value| parse_grpc_timeout(value.to_str().ok()?));
@@ -112,17 +121,19 @@ mod tests {
         request.body(()).unwrap().into_parts().0
     }
 
+    fn decided(head: &Parts, total: Option<Option<Duration>>) -> Decision {
+        decide(head, Fields::of(&head.headers), &Policy::default(), total)
+    }
+
     #[test]
     fn a_key_makes_a_post_idempotent() {
-        let idempotent =
-            |headers: &[_]| decide(&head(Method::POST, headers), &Policy::default(), None).idempotent;
+        let idempotent = |headers: &[_]| decided(&head(Method::POST, headers), None).idempotent;
         assert!(idempotent(&[("idempotency-key", "1")]) && !idempotent(&[]));
     }
 
     #[test]
     fn the_callers_deadline_counts_when_it_is_shorter() {
-        let policy = Policy::default();
-        let limit = |headers: &[_]| decide(&head(Method::GET, headers), &policy, None).limit.unwrap();
+        let limit = |headers: &[_]| decided(&head(Method::GET, headers), None).limit.unwrap();
         assert_eq!(
             limit(&[("weft-deadline", "250")]),
             Limit { time: Duration::from_millis(250), is_deadline: true }
@@ -135,12 +146,11 @@ mod tests {
 
     #[test]
     fn grpc_has_a_total_timeout_only_where_a_rule_says_so() {
-        let (policy, grpc) = (Policy::default(), head(Method::POST, &[("content-type", "application/grpc")]));
-        assert_eq!(decide(&grpc, &policy, None).limit, None);
+        let grpc = head(Method::POST, &[("content-type", "application/grpc")]);
+        assert_eq!(decided(&grpc, None).limit, None);
         let time = Duration::from_secs(2);
-        let ruled = decide(&grpc, &policy, Some(Some(time))).limit;
-        assert_eq!(ruled, Some(Limit { time, is_deadline: false }));
-        assert_eq!(decide(&head(Method::GET, &[]), &policy, Some(None)).limit, None);
+        assert_eq!(decided(&grpc, Some(Some(time))).limit, Some(Limit { time, is_deadline: false }));
+        assert_eq!(decided(&head(Method::GET, &[]), Some(None)).limit, None);
     }
 
     #[test]

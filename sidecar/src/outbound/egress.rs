@@ -1,6 +1,6 @@
 //! Absolute URIs outside the mesh: forwarded plainly, once, with no hop header and no name of the mesh.
 
-use std::rc::Rc;
+use std::{pin::pin, rc::Rc};
 
 use http::{Request, Response, request::Parts};
 use http_body::Body;
@@ -14,8 +14,10 @@ use super::{
 use crate::{
     answer::{Asker, Reply, give_up, pass_on, refuse},
     body::{RequestBody, ResponseBody},
+    clock,
     data::thread::Thread,
-    exchange::exchange,
+    exchange::{Answered, exchange},
+    fields::Fields,
     forward::{REQUEST_ID, WEFT_DEADLINE},
     pool::{Carrier, Wire},
     record::RecordGuard,
@@ -25,12 +27,12 @@ use crate::{
 pub(super) async fn carry(
     thread: &Rc<Thread>,
     (host, port): (&str, u16),
-    (mut head, body): (Parts, Incoming),
+    (mut head, fields, body): (Parts, Fields, Incoming),
     mut record: RecordGuard,
 ) -> Response<ResponseBody> {
     let (config, version) = (&thread.config, head.version);
-    let limit = decide(&head, &config.policy, None).limit;
-    let asked = prepare(config, &mut head);
+    let limit = decide(&head, fields, &config.policy, None).limit;
+    let asked = prepare(config, &mut head, fields);
     head.headers.remove(&WEFT_DEADLINE);
     head.headers.remove(&REQUEST_ID);
     record.attempts = 1;
@@ -43,12 +45,13 @@ pub(super) async fn carry(
     };
     let pool = thread.egress(host, port);
     let meter = record.received.clone();
-    let exchange = exchange(&pool, Wire::Http1, idempotent, Request::from_parts(head, body));
-    match in_time(exchange, limit, &meter).await {
-        Some(Ok((response, lease))) => {
-            let carrier = Carrier { pool, lease, in_flight: None };
+    let mut request = Request::from_parts(head, body);
+    let exchange = pin!(exchange(&pool, Wire::Http1, idempotent, clock::now(), &mut request));
+    match in_time(exchange, limit, &thread.waiting, &meter).await {
+        Some(Ok(Answered { response, fields, lease })) => {
+            let carrier = Carrier { pool: Rc::clone(&pool), lease, in_flight: None };
             let asker = Asker { version, asked, headers: &config.headers };
-            pass_on(Reply { response, carrier, named: None }, asker, record)
+            pass_on(Reply { response, fields, carrier, named: None }, asker, record)
         }
         Some(Err(failure)) => give_up(failure, false, record),
         None if limit.is_some_and(|limit| limit.is_deadline) => {

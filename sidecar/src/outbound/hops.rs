@@ -6,6 +6,7 @@ use weft_model::error_code::ErrorCode;
 
 use super::decide::Limit;
 use crate::{
+    fields::{Field, Fields},
     forward::{REQUEST_ID, WEFT_HOPS, WEFT_RETRIED, number},
     record::RecordGuard,
     trace::{Inherited, Traces},
@@ -15,22 +16,28 @@ use crate::{
 const HOPS_MAX: u32 = 32;
 
 /// What is inherited, with the request id if the call has none of its own.
-pub(super) fn inherit(traces: &Traces, headers: &mut HeaderMap) -> Option<Inherited> {
-    let inherited = traces.inherit(headers)?;
-    if let Some(id) = inherited.from.request_id.clone() {
-        headers.entry(REQUEST_ID).or_insert(id);
+pub(super) fn inherit(traces: &Traces, headers: &mut HeaderMap, fields: &mut Fields) -> Option<Inherited> {
+    let inherited = if fields.has(Field::TRACE) { traces.inherit(headers)? } else { return None };
+    if let (false, Some(id)) = (fields.has(Field::REQUEST_ID), inherited.from.request_id.clone()) {
+        headers.insert(REQUEST_ID, id);
+        fields.add(Field::REQUEST_ID);
     }
     Some(inherited)
 }
 
 /// How many sidecars a call will have passed with this one; 0 for one that nothing says to be made for another.
-pub(super) fn count(headers: &HeaderMap, inherited: Option<&Inherited>, has_request_id: bool) -> u32 {
+pub(super) fn count(
+    headers: &HeaderMap,
+    fields: Fields,
+    inherited: Option<&Inherited>,
+    has_request_id: bool,
+) -> u32 {
     // An application that forwards all headers forwards the request id among them: without one, nothing is
     // looked for.
     if inherited.is_none() && !has_request_id {
         return 0;
     }
-    let told = number(headers, &WEFT_HOPS).unwrap_or(0);
+    let told = if fields.has(Field::MESH) { number(headers, &WEFT_HOPS).unwrap_or(0) } else { 0 };
     told.max(inherited.map_or(0, |inherited| inherited.from.hops)).saturating_add(1)
 }
 

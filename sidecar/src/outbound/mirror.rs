@@ -11,8 +11,9 @@ use weft_model::{error_code::ErrorCode, traffic};
 use super::backend::BackendSlot;
 use crate::{
     body::RequestBody,
+    clock,
     data::thread::Thread,
-    exchange::exchange,
+    exchange::{Answered, exchange},
     forward::WEFT_DEADLINE,
     load::InFlight,
     metrics::ServiceMetrics,
@@ -113,7 +114,8 @@ impl Copy {
 
     async fn send(self, thread: &Rc<Thread>, body: RequestBody) -> Result<(), ErrorCode> {
         let service = self.slot.resolve(thread).await?;
-        let endpoint = service.choose(thread, &[], false, None).ok_or(ErrorCode::NoHealthyEndpoint)?;
+        let now = clock::now();
+        let endpoint = service.choose(thread, &[], false, None, now).ok_or(ErrorCode::NoHealthyEndpoint)?;
         let wire = Wire::of(self.version);
         if !wire.is_spoken_at(endpoint.protocol) {
             return Err(ErrorCode::ProtocolError);
@@ -123,15 +125,16 @@ impl Copy {
         *request.uri_mut() = self.uri;
         *request.version_mut() = self.version;
         *request.headers_mut() = self.headers;
-        let mut in_flight = InFlight::begin(Rc::clone(&endpoint));
-        let (response, lease) =
-            exchange(&endpoint.pool, wire, false, request).await.map_err(|failure| failure.code)?;
+        let mut in_flight = InFlight::begin(Rc::clone(&endpoint), now);
+        let answered = exchange(&endpoint.pool, wire, false, now, &mut request).await;
+        let Answered { response, lease, .. } = answered.map_err(|failure| failure.code)?;
         in_flight.answer(lease.taken_at(), !lease.is_reused());
         let mut answer = response.into_body();
         while let Some(frame) = answer.frame().await {
             frame.map_err(|_| ErrorCode::UpstreamReset)?;
         }
-        Carrier { pool: Rc::clone(&endpoint.pool), lease, in_flight: Some(in_flight) }.give_back();
+        let carrier = Carrier { pool: Rc::clone(&endpoint.pool), lease, in_flight: Some(in_flight) };
+        carrier.give_back(clock::now());
         Ok(())
     }
 }

@@ -40,7 +40,7 @@ impl Accepted {
 
 /// A record for one connection to `service`.
 pub(super) fn begin(thread: &Thread, service: &LocalService) -> RecordGuard {
-    service.note_request();
+    service.note_request(clock::now());
     RecordGuard::begin(&thread.recorder, &service.metrics, None)
 }
 
@@ -56,13 +56,13 @@ pub(super) async fn connect(
     let key = service.hash_by.of_connection(peer);
     loop {
         record.attempts += 1;
-        let Some(endpoint) = service.choose(thread, &tried, true, key) else {
+        let Some(endpoint) = service.choose(thread, &tried, true, key, clock::now()) else {
             return Err((ErrorCode::NoHealthyEndpoint, record));
         };
         record.endpoint = Some(endpoint.label.clone());
         endpoint.metrics.requests.fetch_add(1, Relaxed);
-        let mut in_flight = InFlight::begin(Rc::clone(&endpoint));
         let asked_at = clock::now();
+        let mut in_flight = InFlight::begin(Rc::clone(&endpoint), asked_at);
         match endpoint.pool.connect_opaque().await {
             Ok(stream) => {
                 in_flight.answer(asked_at, false);

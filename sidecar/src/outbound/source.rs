@@ -49,7 +49,7 @@ impl Source {
     pub(super) fn copy(&self) -> Option<RequestBody> {
         match self {
             Self::Empty => Some(RequestBody::Empty),
-            Self::Replay(replay) => replay.whole().map(RequestBody::Kept),
+            Self::Replay(replay) => replay.whole().map(|whole| RequestBody::Kept(Box::new(whole))),
         }
     }
 }

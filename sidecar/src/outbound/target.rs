@@ -31,6 +31,14 @@ pub(crate) enum Target {
     },
 }
 
+/// The service of a request, where this thread knows it.
+pub(crate) fn known(thread: &Thread, route: &Route, head: &http::request::Parts) -> Option<Rc<LocalService>> {
+    match route {
+        Route::Fixed(upstream) => thread.service(&upstream.service, &upstream.port_name),
+        Route::Host => thread.service_of_host(split_port(authority(&head.uri, &head.headers)?).0),
+    }
+}
+
 /// The target of a request; a name that is not yet known is asked for, one second at most.
 pub(crate) async fn resolve(
     thread: &Thread,

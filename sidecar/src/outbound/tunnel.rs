@@ -20,6 +20,7 @@ use super::{
 use crate::{
     answer::refuse,
     body::ResponseBody,
+    clock,
     config::Egress,
     data::thread::{LocalService, Thread},
     record::RecordGuard,
@@ -50,7 +51,7 @@ pub(super) async fn carry(
     let accepted = match place {
         Place::Service(service) => {
             record.belongs_to(&service.metrics);
-            service.note_request();
+            service.note_request(clock::now());
             opaque::connect(thread, &service, record, peer).await
         }
         Place::Outside(host, port) => outside(thread, &host, port, record).await,

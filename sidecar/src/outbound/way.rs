@@ -18,14 +18,16 @@ use weft_model::{
 };
 
 use super::{
+    backend::BackendSlot,
     fault::Fault,
     filter::Filters,
     mirror::Copies,
-    route::{Choice, LocalRule, Routes, Verdict},
+    route::{Choice, LocalBackend, LocalRule, Routes, Verdict},
 };
 use crate::{
     answer::{refuse, refuse_saying},
     body::ResponseBody,
+    clock,
     data::thread::{LocalService, Thread},
     local_error,
     record::RecordGuard,
@@ -52,7 +54,10 @@ pub(super) struct Way {
 pub(super) struct Ruled {
     routes: Rc<Routes>,
     rule: RuleId,
-    backend: Option<usize>,
+    /// Of the path, where that is how it matched.
+    prefix: Option<usize>,
+    /// The place of its backend.
+    place: Option<usize>,
 }
 
 /// An answer in the way's place.
@@ -66,14 +71,30 @@ pub(super) enum Instead {
 
 impl Way {
     /// The way past what is said about `front`, which may edit the head.
-    pub(super) async fn find(
+    pub(super) fn find(
         thread: &Thread,
         front: Rc<LocalService>,
         (head, peer): (&mut Parts, Option<IpAddr>),
     ) -> Result<Self, Instead> {
-        let Some(routes) = front.routes.clone() else { return Ok(Self::straight(front)) };
-        // Boxed, so that a call without rules need not be as large as one with them.
-        Box::pin(Self::by_rules(thread, front, &routes, (head, peer))).await
+        match front.routes.clone() {
+            None => Ok(Self::straight(front)),
+            Some(routes) => Self::by_rules(thread, front, &routes, (head, peer)),
+        }
+    }
+
+    /// The backend that the rule has chosen; the way leads there once it has arrived.
+    pub(super) fn backend(&self) -> Option<&BackendSlot> {
+        self.ruled.as_ref()?.backend().map(|backend| &backend.slot)
+    }
+
+    /// The backend is found: it is called, with a head as it wishes.
+    pub(super) fn arrive(&mut self, service: Rc<LocalService>, head: &mut Parts) {
+        self.service = service;
+        let Some(ruled) = &self.ruled else { return };
+        if let Some((rule, backend)) = ruled.routes.rule(ruled.rule).zip(ruled.backend()) {
+            let prefix = ruled.prefix.filter(|_| !rule.filters.rewrites_path());
+            backend.filters.edit_request(head, prefix);
+        }
     }
 
     /// With the rule's name and who is called in the record.
@@ -93,7 +114,7 @@ impl Way {
     }
 
     /// By the rules of `front`, which edit the head.
-    async fn by_rules(
+    fn by_rules(
         thread: &Thread,
         front: Rc<LocalService>,
         routes: &Rc<Routes>,
@@ -113,17 +134,18 @@ impl Way {
             if let Some(redirect) = rule.filters.redirect(head, found.prefix) {
                 return Err(Instead::Redirect(Box::new(redirect)));
             }
-            let backend = way.follow(thread, rule, (head, found)).await.map_err(|code| {
+            let backend = way.follow(thread, rule, (head, found)).map_err(|code| {
                 tracing::debug!(route = %rule.metrics.route, %code, "route leads nowhere");
                 Instead::Refused(code)
             })?;
-            way.ruled = Some(Ruled { routes: Rc::clone(routes), rule: found.rule, backend });
+            let (routes, prefix) = (Rc::clone(routes), found.prefix);
+            way.ruled = Some(Ruled { routes, rule: found.rule, prefix, place: backend });
         }
         Ok(way)
     }
 
     /// Does what the rule says; the place of the backend that it chose.
-    async fn follow(
+    fn follow(
         &mut self,
         thread: &Thread,
         rule: &LocalRule,
@@ -134,16 +156,11 @@ impl Way {
         rule.filters.edit_request(head, found.prefix);
         self.copies = rule.filters.copies(head, thread);
         let draw = thread.rng.borrow_mut().u64(..);
-        let place = match rule.choose(draw) {
-            Choice::Addressed => return Ok(None),
-            Choice::Backend(place) => place,
-            Choice::Nobody => return Err(ErrorCode::NoBackend),
-        };
-        let backend = rule.backends.get(place).ok_or(ErrorCode::NoBackend)?;
-        self.service = backend.slot.resolve(thread).await?;
-        let prefix = found.prefix.filter(|_| !rule.filters.rewrites_path());
-        backend.filters.edit_request(head, prefix);
-        Ok(Some(place))
+        match rule.choose(draw) {
+            Choice::Addressed => Ok(None),
+            Choice::Backend(place) => Ok(Some(place)),
+            Choice::Nobody => Err(ErrorCode::NoBackend),
+        }
     }
 }
 
@@ -153,10 +170,13 @@ impl Ruled {
         self.filters().for_each(|filters| filters.edit_response(headers));
     }
 
+    fn backend(&self) -> Option<&LocalBackend> {
+        self.routes.rule(self.rule)?.backends.get(self.place?)
+    }
+
     fn filters(&self) -> impl Iterator<Item = &Filters> {
         let rule = self.routes.rule(self.rule);
-        let backend = rule.zip(self.backend).and_then(|(rule, place)| rule.backends.get(place));
-        backend.map(|backend| &backend.filters).into_iter().chain(rule.map(|rule| &rule.filters))
+        self.backend().map(|backend| &backend.filters).into_iter().chain(rule.map(|rule| &rule.filters))
     }
 }
 
@@ -165,7 +185,7 @@ impl Instead {
         match self {
             Self::Redirect(response) => {
                 record.status = response.status().as_u16();
-                record.complete();
+                record.complete(clock::now());
                 *response
             }
             Self::Limited(wait) => {

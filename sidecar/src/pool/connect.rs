@@ -24,6 +24,7 @@ use crate::{
     hop::{Hop, Status},
     metrics::{ConnectionMetrics, OpenConnection},
     net::TcpStream,
+    stream::Stream,
 };
 
 /// An application may take its time to accept, but not for ever: how long the other sidecar's status byte is
@@ -130,7 +131,7 @@ pub(super) async fn http2(
         .initial_connection_window_size(H2_CONNECTION_WINDOW)
         .max_header_list_size(HEADER_LIST_MAX)
         .max_send_buf_size(H2_SEND_BUFFER)
-        .handshake(TokioIo::new(io))
+        .handshake(TokioIo::new(Stream::new(io)))
         .await?;
     let streams_max = Rc::new(Cell::new(connection.current_max_send_streams()));
     let told = Rc::clone(&streams_max);

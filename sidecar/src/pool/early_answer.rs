@@ -15,7 +15,10 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{metrics::ConnectionMetrics, net::TcpStream};
+use crate::{
+    metrics::ConnectionMetrics,
+    net::{self, TcpStream},
+};
 
 /// See the module.
 #[derive(Debug)]
@@ -98,7 +101,7 @@ impl AsyncWrite for EarlyAnswer {
         if self.is_deaf {
             return Poll::Ready(Ok(length));
         }
-        let written = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        let written = net::write_parts(Pin::new(&mut self.io), cx, bufs);
         self.forgive(written, length)
     }
 

@@ -67,7 +67,7 @@ impl Filter {
             && self
                 .path
                 .as_deref()
-                .is_none_or(|path| line.is_some_and(|line| line.uri.path().starts_with(path)))
+                .is_none_or(|path| line.is_some_and(|line| line.path.starts_with(path.as_bytes())))
             && self.status.is_none_or(|statuses| statuses.hold(record.status))
             && is(&self.route, record.route.as_deref())
             && self.endpoint.as_deref().is_none_or(|wanted| {

@@ -27,7 +27,7 @@ pub(super) fn json(record: &AccessRecord, time: SystemTime, out: &mut Vec<u8>) {
     }
     if let Some(line) = &record.line {
         string("method", Method::as_str(&line.method).as_bytes(), out);
-        string("path", line.uri.path().as_bytes(), out);
+        string("path", &line.path, out);
     }
     number("status", u64::from(record.status), out);
     if let Some(error) = record.error {
@@ -64,7 +64,9 @@ fn number(name: &str, value: u64, out: &mut Vec<u8>) {
 /// A JSON string (RFC 8259 section 7). What is no UTF-8, which a header may hold, shows as U+FFFD.
 fn string(name: &str, value: &[u8], out: &mut Vec<u8>) {
     key(name, out);
-    let is_plain = value.iter().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\'));
+    // All of them, without a way out: so many are looked at at once.
+    let is_odd = |byte: u8| !matches!(byte, b' '..=b'~') | matches!(byte, b'"' | b'\\');
+    let is_plain = !value.iter().fold(false, |odd, byte| odd | is_odd(*byte));
     if is_plain {
         out.push(b'"');
         out.extend_from_slice(value);

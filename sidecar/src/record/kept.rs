@@ -94,7 +94,7 @@ impl Kept {
         self.backend.clone_from(&story.backend);
         let line = record.line.as_ref();
         copy(&mut self.method, line.map(|line| line.method.as_str().as_bytes()));
-        copy(&mut self.path, line.map(|line| line.uri.path().as_bytes()));
+        copy(&mut self.path, line.map(|line| &*line.path));
         copy(&mut self.request_id, record.request_id());
         copy(&mut self.trace_id, record.trace_id());
         (self.status, self.error, self.cancelled) = (record.status, record.error, record.cancelled);

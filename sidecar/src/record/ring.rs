@@ -98,12 +98,14 @@ mod tests {
 
     use weft_model::error_code::ErrorCode;
 
+    use smallvec::SmallVec;
+
     use super::*;
     use crate::{record::format::tests::record, table::Table};
 
     fn keep(rings: &Mutex<Rings>, id: u32, error: Option<ErrorCode>) {
         let mut record = AccessRecord { error, ended: 1_000_000_000 + u64::from(id), ..record() };
-        record.line.as_mut().unwrap().request_id = Some(id.into());
+        record.line.as_mut().unwrap().request_id = SmallVec::from_slice(id.to_string().as_bytes());
         let counter = Counter::new(Arc::<Table>::default(), 0);
         Rings::keep(rings, &[record], (SystemTime::now(), 2_000_000_000), counter);
     }

@@ -20,9 +20,8 @@ fn is_sampled(share: f64, record: &AccessRecord) -> bool {
     if share >= 1.0 {
         return true;
     }
-    let id = record.line.as_ref().and_then(|line| line.request_id.as_ref());
-    let place = match id {
-        Some(id) => f64::from(crc32fast::hash(id.as_bytes())) / (f64::from(u32::MAX) + 1.0),
+    let place = match record.request_id() {
+        Some(id) => f64::from(crc32fast::hash(id)) / (f64::from(u32::MAX) + 1.0),
         None => fastrand::f64(),
     };
     place < share
@@ -32,6 +31,7 @@ fn is_sampled(share: f64, record: &AccessRecord) -> bool {
 mod tests {
     use std::time::Duration;
 
+    use smallvec::SmallVec;
     use weft_model::error_code::ErrorCode;
 
     use super::*;
@@ -39,7 +39,7 @@ mod tests {
 
     fn with_id(number: u32) -> AccessRecord {
         let mut record = record();
-        record.line.as_mut().unwrap().request_id = Some(number.into());
+        record.line.as_mut().unwrap().request_id = SmallVec::from_slice(number.to_string().as_bytes());
         record
     }
 

@@ -88,7 +88,7 @@ fn attributes(record: &AccessRecord) -> Vec<proto::KeyValue> {
     ];
     if let Some(line) = &record.line {
         all.push(word("http.request.method", line.method.as_str()));
-        all.push(word("url.path", line.uri.path()));
+        all.push(word("url.path", text(&line.path)));
     }
     if record.status > 0 {
         all.push(number("http.response.status_code", record.status.into()));

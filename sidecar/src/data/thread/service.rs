@@ -13,10 +13,10 @@ use weft_model::{
     policy::Policy,
 };
 
-use super::{Thread, hash_by::HashBy};
+use super::{super::waiting::Waiting, Thread, hash_by::HashBy};
 use crate::{
     clock, load,
-    metrics::{Direction, EndpointMetrics, ServiceMetrics},
+    metrics::{Direction, EndpointMetrics, OwnMetrics},
     outbound::route::{RouteCounts, Routes},
     pool::{Dial, HopBase, Pool, Target},
     table::{ServiceTable, TableEndpoint},
@@ -34,7 +34,7 @@ pub(crate) struct LocalService {
     pub(crate) routes: Option<Rc<Routes>>,
     /// What its requests are balanced by.
     pub(crate) hash_by: HashBy,
-    pub(crate) metrics: Arc<ServiceMetrics>,
+    pub(crate) metrics: Rc<OwnMetrics>,
     counts: Counts,
 }
 
@@ -60,7 +60,7 @@ impl LocalService {
         before: Option<&Rc<Self>>,
     ) -> Self {
         let metrics = match before {
-            Some(before) => Arc::clone(&before.metrics),
+            Some(before) => Rc::clone(&before.metrics),
             None => thread.metrics.service(Direction::Outbound, &table.name.to_string().into()),
         };
         let unchanged = before.filter(|before| Arc::ptr_eq(&before.table.traffic, &table.traffic));
@@ -85,7 +85,7 @@ impl LocalService {
             .map(|shared| {
                 let kept = known.iter().find(|known| Arc::ptr_eq(&known.shared.cell, &shared.cell));
                 let endpoint = match kept {
-                    Some(kept) => kept.succeed(shared),
+                    Some(kept) => kept.succeed(shared, &thread.waiting),
                     None => LocalEndpoint::new(thread, &metrics.service, shared, port_name, &policy),
                 };
                 endpoint.pool.follow(&policy);
@@ -96,15 +96,15 @@ impl LocalService {
         Self { table, port_name: port_name.into(), endpoints, policy, routes, hash_by, metrics, counts }
     }
 
-    /// The endpoint for the next attempt of a request with this key.
+    /// The endpoint for the next attempt of a request with this key; it is `now`.
     pub(crate) fn choose(
         &self,
         thread: &Thread,
         tried: &[Rc<Pool>],
         may_probe: bool,
         key: Option<u64>,
+        now: u64,
     ) -> Option<Rc<LocalEndpoint>> {
-        let now = clock::now();
         let plan = &self.table.plan;
         let turn = if plan.takes_turns() { self.table.cell.round_robin.fetch_add(1, Relaxed) } else { 0 };
         let choice = Choice { plan, counts: &self.counts, key, may_probe, now, turn };
@@ -126,10 +126,10 @@ impl LocalService {
         self.table.cell.last_used.store(clock::secs(clock::now()), Relaxed);
     }
 
-    /// One request came: the name is in use, and the budget grows.
-    pub(crate) fn note_request(&self) {
+    /// One request came `now`: the name is in use, and the budget grows.
+    pub(crate) fn note_request(&self, now: u64) {
         let cell = &self.table.cell;
-        cell.last_used.store(clock::secs(clock::now()), Relaxed);
+        cell.last_used.store(clock::secs(now), Relaxed);
         let deposit = |word| Some(budget::deposit(word, &self.policy.retry.budget));
         let _ = cell.budget.fetch_update(Relaxed, Relaxed, deposit);
     }
@@ -187,10 +187,10 @@ impl LocalEndpoint {
     }
 
     /// The same endpoint in a newer table. If it turned critical in between, its pending attempts hear of it.
-    fn succeed(&self, shared: &Arc<TableEndpoint>) -> Self {
+    fn succeed(&self, shared: &Arc<TableEndpoint>, waiting: &Waiting) -> Self {
         let epoch = shared.cell.critical_epoch.load(Relaxed);
         if self.pool.critical_epoch.replace(epoch) != epoch {
-            self.pool.critical.notify_waiters();
+            waiting.wake_all();
         }
         Self {
             shared: Arc::clone(shared),

@@ -6,7 +6,7 @@ use std::{pin::Pin, time::Duration};
 use http_body::Body;
 use hyper::body::Incoming;
 
-use crate::{answer::Reply, exchange::Failure};
+use crate::{answer::Reply, clock, exchange::Failure};
 
 /// The longest rest that is read, in bytes: error pages are shorter.
 const REST_MAX: u64 = 16 * 1_024;
@@ -17,7 +17,7 @@ pub(super) fn discard(result: Result<Reply, Failure>) {
     let Ok(Reply { response, carrier, .. }) = result else { return };
     let mut rest = response.into_body();
     if rest.is_end_stream() {
-        return carrier.give_back();
+        return carrier.give_back(clock::now());
     }
     // One that does not say its length is read as far as a short one.
     if rest.size_hint().lower() > REST_MAX {
@@ -25,7 +25,7 @@ pub(super) fn discard(result: Result<Reply, Failure>) {
     }
     tokio::task::spawn_local(async move {
         if let Ok(true) = tokio::time::timeout(REST_TIMEOUT, read(&mut rest)).await {
-            carrier.give_back();
+            carrier.give_back(clock::now());
         }
     });
 }

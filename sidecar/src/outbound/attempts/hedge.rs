@@ -9,7 +9,8 @@
 //! Who is cancelled is not judged: its HTTP/2 stream is reset, its HTTP/1 connection closed.
 
 use std::{
-    pin::Pin,
+    future::poll_fn,
+    pin::{Pin, pin},
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
 };
@@ -23,7 +24,7 @@ use weft_model::{
 
 use super::{Tried, attempt, next_endpoint};
 use crate::{
-    answer::Reply, data::thread::LocalEndpoint, exchange::Failure, outbound::call::Call, record::Why,
+    answer::Reply, clock, data::thread::LocalEndpoint, exchange::Failure, outbound::call::Call, record::Why,
 };
 
 type Finished = (Rc<LocalEndpoint>, u32, Result<Reply, Failure>);
@@ -60,6 +61,7 @@ pub(super) async fn race(
             }
             () = sleep_until(due), if started < policy.attempts_max => {
                 due = Instant::now() + policy.delay;
+                call.now = clock::now();
                 if let Some(endpoint) = hedge(call, tried) {
                     call.record.note_try(Why::Hedged, (0, None));
                     call.record.metrics().resilience.hedges.fetch_add(1, Relaxed);
@@ -95,10 +97,20 @@ fn hedge(call: &mut Call, tried: &Tried) -> Option<Rc<LocalEndpoint>> {
 
 fn start(call: &mut Call, racing: &Racing, endpoint: Rc<LocalEndpoint>, tried: &mut Tried) {
     tried.push(Rc::clone(&endpoint.pool));
-    let (terms, request) = (call.terms(), call.begin_attempt(&endpoint, true));
+    let (terms, mut request) = (call.terms(), call.begin_attempt(&endpoint, true));
     let number = call.record.attempts;
+    // A racer is polled when it is woken itself, and not when the call is.
+    let wait = call.thread.waiting.begin(None);
     racing.push(Box::pin(async move {
-        let result = attempt(Rc::clone(&endpoint), terms, request).await;
-        (endpoint, number, result)
+        let mut attempt = pin!(attempt(&endpoint, terms, &mut request));
+        let result = poll_fn(|cx| {
+            let polled = attempt.as_mut().poll(cx);
+            if polled.is_pending() {
+                wait.is_over(cx);
+            }
+            polled
+        });
+        let result = result.await;
+        (Rc::clone(&endpoint), number, result)
     }));
 }

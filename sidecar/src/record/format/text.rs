@@ -14,7 +14,7 @@ pub(in crate::record) fn text(record: &AccessRecord, time: SystemTime, out: &mut
     match &record.line {
         Some(line) => {
             word(Method::as_str(&line.method).as_bytes(), out);
-            word(line.uri.path().as_bytes(), out);
+            word(&line.path, out);
         }
         None => word(b"connection", out),
     }
