@@ -109,7 +109,7 @@ pub enum Command {
     Tap(TapOptions),
     /// Rates, success and latency of services, again each second, until Ctrl-C
     #[command(
-        after_help = "Examples:\n  weft top\n  weft top orders --by endpoint\n  weft top --once -o json\n\n\
+        after_help = "Examples:\n  weft top\n  weft top orders --by endpoint\n  weft top orders --by route\n  weft top --once -o json\n\n\
                             Percentiles are those of histograms: exact to a bucket. \
                             Exit code with --once: 0 = there were requests, 1 = none, 2 = no control plane answers."
     )]

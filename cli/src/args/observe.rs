@@ -100,6 +100,8 @@ pub enum Rows {
     /// A service.
     #[default]
     Service,
+    /// One of the rules of its routes, as callers' sidecars count.
+    Route,
     /// One of its endpoints, as callers see it.
     Endpoint,
 }

@@ -69,30 +69,24 @@ fn count(counts: &mut Counts, sample: &Sample<'_>, options: &TopOptions) {
     if !is_meant || !is_seen || service.is_empty() {
         return;
     }
-    match options.by {
-        Rows::Service => match sample.name {
-            "weft_requests_total" => {
-                let failed = !sample.label("error").is_empty() || sample.label("code_class") == "5xx";
-                let count = at(counts, service);
-                count.requests += sample.value;
-                count.failed += if failed { sample.value } else { 0.0 };
-            }
-            "weft_request_duration_seconds_bucket" => {
-                at(counts, service).buckets.add(sample.label("le"), sample.value);
-            }
-            _ => {}
-        },
+    let (of, requests, buckets) = match options.by {
+        Rows::Service => ("", "weft_requests_total", "weft_request_duration_seconds_bucket"),
+        Rows::Route => ("route", "weft_route_requests_total", "weft_route_duration_seconds_bucket"),
         Rows::Endpoint => {
-            let name = format!("{service} {}", sample.label("endpoint"));
-            match sample.name {
-                "weft_endpoint_requests_total" => at(counts, &name).requests += sample.value,
-                "weft_endpoint_failures_total" => at(counts, &name).failed += sample.value,
-                "weft_endpoint_duration_seconds_bucket" => {
-                    at(counts, &name).buckets.add(sample.label("le"), sample.value);
-                }
-                _ => {}
-            }
+            ("endpoint", "weft_endpoint_requests_total", "weft_endpoint_duration_seconds_bucket")
         }
+    };
+    let name = format!("{service} {}", sample.label(of));
+    let name = name.trim_end();
+    if sample.name == requests {
+        let has_failed = !sample.label("error").is_empty() || sample.label("code_class") == "5xx";
+        let count = at(counts, name);
+        count.requests += sample.value;
+        count.failed += if has_failed { sample.value } else { 0.0 };
+    } else if sample.name == buckets {
+        at(counts, name).buckets.add(sample.label("le"), sample.value);
+    } else if options.by == Rows::Endpoint && sample.name == "weft_endpoint_failures_total" {
+        at(counts, name).failed += sample.value;
     }
 }
 
