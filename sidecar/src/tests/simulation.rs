@@ -57,9 +57,10 @@ fn the_invariants_hold_whatever_the_seed() {
     for seed in seeds {
         let plan = Plan::new(seed);
         let run = world::run(&plan, is_alone);
-        let (asked, seen, listed) = (run.history.asked(), run.history.seen(), run.history.listed());
+        let (asked, seen) = (run.history.asked(), run.history.seen());
+        let (listed, tried) = (run.history.listed(), run.history.tried());
         tally.add(&asked, &seen);
-        let evidence = Evidence { plan: &plan, asked: &asked, seen: &seen, listed: &listed };
+        let evidence = Evidence { plan: &plan, asked: &asked, seen: &seen, listed: &listed, tried: &tried };
         let broken = evidence.broken();
         if is_alone {
             println!("{plan:#?}\n{}", run.words.join("\n"));

@@ -44,6 +44,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 /// A check that takes longer has failed.
 const CHECK_TIMEOUT: Duration = Duration::from_millis(200);
 const HEARTBEAT_MS: u64 = 500;
+/// In place of a stream's number, for a replica that has none.
+const BARE: u64 = 0;
 
 /// What outlives a restart.
 pub(super) type Disk = Arc<Mutex<Registry>>;
@@ -68,7 +70,7 @@ impl ControlPlane {
         self.disk.lock().unwrap().restart(now);
         for host in bare {
             self.change(|registry, now| {
-                registry.register(now, &host.to_string(), bare_instance(host));
+                registry.register(now, &host.to_string(), BARE, bare_instance(host));
                 true
             });
             tokio::task::spawn_local(self.clone().check(host));
@@ -115,27 +117,27 @@ impl ControlPlane {
             let is_well = application::probe(&self.place, host, CHECK_TIMEOUT).await;
             failures = if is_well { 0 } else { failures + 1 };
             let health = if failures > 1 { proto::Health::Critical } else { proto::Health::Passing };
-            self.change(|registry, now| registry.renew(now, &host.to_string(), Some(health)));
+            self.change(|registry, now| registry.renew(now, &host.to_string(), BARE, Some(health)));
             sleep(LOOK_INTERVAL).await;
         }
     }
 
     /// What a sidecar says on its stream; `false` = it says goodbye.
-    fn hear(&self, node: &mut String, said: Said) -> bool {
+    fn hear(&self, (stream, node): (u64, &mut String), said: Said) -> bool {
         match said {
             Said::Hello(hello) => {
                 *node = hello.node;
                 if let Some(instance) = hello.instance {
                     self.change(|registry, now| {
-                        registry.register(now, node, instance);
+                        registry.register(now, node, stream, instance);
                         true
                     });
                 }
             }
             Said::Health(report) => {
-                self.change(|registry, now| registry.renew(now, node, Some(report.health())));
+                self.change(|registry, now| registry.renew(now, node, stream, Some(report.health())));
             }
-            Said::Heartbeat(_) => self.change(|registry, now| registry.renew(now, node, None)),
+            Said::Heartbeat(_) => self.change(|registry, now| registry.renew(now, node, stream, None)),
             Said::Deregister(_) => {
                 self.change(|registry, _| {
                     registry.deregister(node);
@@ -217,11 +219,12 @@ impl mesh_server::Mesh for ControlPlane {
         };
         let message = Some(Say::Welcome(welcome));
         say.send(Ok(proto::AttachResponse { message })).await.unwrap();
+        let stream = self.disk.lock().unwrap().begin();
         tokio::spawn(async move {
             // Held until the stream is to end.
             let (_say, mut node) = (say, String::new());
             while let Ok(Some(request)) = heard.message().await {
-                if !request.message.is_none_or(|said| control_plane.hear(&mut node, said)) {
+                if !request.message.is_none_or(|said| control_plane.hear((stream, &mut node), said)) {
                     return;
                 }
             }

@@ -9,6 +9,7 @@ pub(super) struct History {
     asked: Rc<RefCell<Vec<Asked>>>,
     seen: Rc<RefCell<Vec<Seen>>>,
     listed: Rc<RefCell<Vec<Listed>>>,
+    tried: Rc<RefCell<Vec<Tried>>>,
 }
 
 /// A request, as its caller tells it.
@@ -47,6 +48,14 @@ pub(super) struct Listed {
     pub(super) replicas: BTreeSet<usize>,
 }
 
+/// How many attempts the caller's sidecar has begun by this time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tried {
+    /// In milliseconds since the beginning.
+    pub(super) at: u64,
+    pub(super) attempts: u64,
+}
+
 /// A request head that reached an application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seen {
@@ -71,6 +80,14 @@ impl History {
 
     pub(super) fn listed(&self) -> Vec<Listed> {
         self.listed.borrow().clone()
+    }
+
+    pub(super) fn attempt(&self, tried: Tried) {
+        self.tried.borrow_mut().push(tried);
+    }
+
+    pub(super) fn tried(&self) -> Vec<Tried> {
+        self.tried.borrow().clone()
     }
 
     pub(super) fn asked(&self) -> Vec<Asked> {

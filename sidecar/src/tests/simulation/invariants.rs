@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use super::{
-    history::{Asked, Listed, Seen, Told},
+    history::{Asked, Listed, Seen, Told, Tried},
     plan::{CALM_LAST_MS, Plan},
 };
 
@@ -20,6 +20,7 @@ pub(super) struct Evidence<'a> {
     pub(super) asked: &'a [Asked],
     pub(super) seen: &'a [Seen],
     pub(super) listed: &'a [Listed],
+    pub(super) tried: &'a [Tried],
 }
 
 impl Evidence<'_> {
@@ -28,7 +29,8 @@ impl Evidence<'_> {
         let of_one = |asked| [answered(asked), self.kept_its_promise(asked), self.recovered(asked)];
         let mut broken: Vec<_> = self.asked.iter().flat_map(of_one).flatten().collect();
         broken.extend(unsafe_twice(self.asked, self.seen));
-        broken.extend(over_budget(self.plan, self.asked, self.seen));
+        broken.extend(over_budget(self.plan, self.asked, self.tried));
+        broken.extend(uncounted(self.seen, self.tried));
         broken.extend(self.unnoticed());
         broken.extend(self.not_listed_again());
         broken
@@ -100,31 +102,32 @@ fn unsafe_twice(asked: &[Asked], seen: &[Seen]) -> Vec<String> {
         .collect()
 }
 
-/// At any moment, what came more often than once is no more than the budget has earned by then: its share of the
-/// requests, and its floor with a second's worth in hand. (It is less: where both accounts could pay, both are
-/// charged.)
-fn over_budget(plan: &Plan, asked: &[Asked], seen: &[Seen]) -> Option<String> {
+/// In any time, attempts beyond the first of each request are no more than the budget can pay: what it has saved at
+/// most, its share of the requests made meanwhile, and its floor, of which a second's worth may be in hand.
+fn over_budget(plan: &Plan, asked: &[Asked], tried: &[Tried]) -> Option<String> {
     let budget = plan.policy.retry.budget;
-    let mut known = BTreeMap::<u64, u32>::new();
-    let mut again = 0_u64;
-    for one in seen {
-        let count = known.entry(one.id).or_default();
-        *count += 1;
-        if *count == 1 {
-            continue;
-        }
-        again += 1;
-        let requests = asked.iter().filter(|asked| asked.time.start <= one.at).count() as u64;
-        let share = requests * u64::from(budget.percent) / 100;
-        let floor = (one.at + 1_000) * u64::from(budget.floor_per_second) / 1_000;
-        if again > share + floor + 1 {
-            return Some(format!(
-                "{again} retries by {} ms, where {requests} requests earn {share} and the time {floor}",
-                one.at
-            ));
-        }
-    }
-    None
+    let requests = |at: u64| asked.iter().filter(|asked| asked.time.start <= at).count() as u64;
+    // Requests that have begun by then, and attempts.
+    let counted: Vec<_> = tried.iter().map(|tried| (tried.at, requests(tried.at), tried.attempts)).collect();
+    counted.iter().enumerate().find_map(|(place, (from, requests_before, attempts_before))| {
+        counted.iter().skip(place).find_map(|(to, requests, attempts)| {
+            let (requests, attempts) = (requests - requests_before, attempts - attempts_before);
+            let share = u64::from(budget.reserve) + requests * u64::from(budget.percent) / 100;
+            let floor = (to - from + 1_000) * u64::from(budget.floor_per_second) / 1_000;
+            // Each worker may have asked a moment before and be tried a moment after.
+            let most = requests + plan.workers as u64 + share + floor + 1;
+            let words =
+                || format!("{attempts} attempts for {requests} requests at {from}..{to} ms: {budget:?}");
+            (attempts > most).then(words)
+        })
+    })
+}
+
+/// What reaches applications was an attempt that the sidecar has counted.
+fn uncounted(seen: &[Seen], tried: &[Tried]) -> Option<String> {
+    let last = tried.last()?;
+    let seen = seen.iter().filter(|seen| seen.at <= last.at).count() as u64;
+    (seen > last.attempts).then(|| format!("{seen} requests came in {} attempts", last.attempts))
 }
 
 fn times(seen: &[Seen]) -> BTreeMap<u64, u32> {

@@ -111,6 +111,7 @@ impl Plan {
         let until = time_ms - CALM_LAST_MS;
         let mut faults: Vec<_> = (0..replicas.len())
             .flat_map(|replica| faults(Site::Replica(replica), until, rng, |rng| kind(&policy, rng)))
+            .filter(|fault| policy.timeouts.per_try.is_some() || fault.is_noticed())
             .collect();
         if rng.bool() {
             faults.extend(self::faults(Site::ControlPlane, until, rng, |rng| {
@@ -166,6 +167,13 @@ impl Kind {
 }
 
 impl Fault {
+    /// Whether a request that waits for its answer would ever hear of it: of one that nobody has noticed while it
+    /// lasted, nobody hears, and only a timeout ends the wait.
+    fn is_noticed(&self) -> bool {
+        let is_silent = matches!(self.kind, Kind::PowerLoss | Kind::Behaves(Behaviour::Hangs, _));
+        !is_silent || self.time.end - self.time.start > NOTICED_MS
+    }
+
     fn tail(&self) -> u64 {
         match (self.site, self.kind) {
             (Site::ControlPlane, _) => TAIL_OF_SILENCE_MS,
@@ -231,7 +239,7 @@ fn policy(rng: &mut fastrand::Rng) -> Policy {
     policy.timeouts.connect = Duration::from_millis(rng.u64(100..1_000));
     if rng.u32(..3) == 0 {
         policy.retry.budget =
-            RetryBudget { percent: rng.u32(..30), floor_per_second: rng.u32(..4), reserve: rng.u32(1..20) };
+            RetryBudget { percent: rng.u32(..20), floor_per_second: rng.u32(..2), reserve: rng.u32(1..5) };
     }
     if rng.u32(..3) == 0 {
         policy.hedge =

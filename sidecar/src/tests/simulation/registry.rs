@@ -24,12 +24,16 @@ const GRACE_MS: u64 = 10_000;
 pub(super) struct Registry {
     /// By node.
     instances: BTreeMap<String, Instance>,
+    /// Streams so far.
+    streams: u64,
 }
 
 #[derive(Debug)]
 struct Instance {
     registered: proto::Instance,
     health: proto::Health,
+    /// The stream that speaks for it: what is still under way on an older one counts no more.
+    stream: u64,
     lease_ends: u64,
     is_lapsed: bool,
 }
@@ -42,10 +46,19 @@ impl Registry {
         }
     }
 
-    pub(super) fn register(&mut self, now: u64, node: &str, registered: proto::Instance) {
+    /// The number of a stream that begins.
+    pub(super) fn begin(&mut self) -> u64 {
+        self.streams += 1;
+        self.streams
+    }
+
+    pub(super) fn register(&mut self, now: u64, node: &str, stream: u64, registered: proto::Instance) {
+        if self.instances.get(node).is_some_and(|known| known.stream > stream) {
+            return;
+        }
         let health = registered.health();
         let lease_ends = now + LEASE_MS;
-        let instance = Instance { registered, health, lease_ends, is_lapsed: false };
+        let instance = Instance { registered, health, stream, lease_ends, is_lapsed: false };
         self.instances.insert(node.to_owned(), instance);
     }
 
@@ -54,8 +67,9 @@ impl Registry {
     }
 
     /// It was heard of; `health` is what it says of itself. `true` = what is shown has changed.
-    pub(super) fn renew(&mut self, now: u64, node: &str, health: Option<proto::Health>) -> bool {
-        let Some(instance) = self.instances.get_mut(node) else { return false };
+    pub(super) fn renew(&mut self, now: u64, node: &str, stream: u64, health: Option<proto::Health>) -> bool {
+        let known = self.instances.get_mut(node).filter(|known| known.stream == stream);
+        let Some(instance) = known else { return false };
         instance.lease_ends = instance.lease_ends.max(now + LEASE_MS);
         let before = (instance.health, std::mem::take(&mut instance.is_lapsed));
         instance.health = health.unwrap_or(instance.health);

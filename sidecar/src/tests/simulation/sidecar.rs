@@ -1,10 +1,16 @@
 //! A sidecar on a simulated host: the real data path, and the real discovery client, on the simulated network.
 
-use std::{net::SocketAddr, path::Path, rc::Rc, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::sleep};
 use tonic::transport::Channel;
 use weft_model::{
     check::{CheckSpec, ProbeResult},
@@ -15,7 +21,7 @@ use weft_runtime::drain::Drain;
 use super::{
     application,
     caller::OUTBOUND_PORT,
-    history::{History, Listed},
+    history::{History, Listed, Tried},
     socket::Place,
 };
 use crate::{
@@ -34,6 +40,8 @@ use crate::{
 
 /// Where other sidecars' calls come in.
 pub(super) const INBOUND_PORT: u16 = 4_143;
+/// How often attempts are counted.
+const COUNT_INTERVAL: Duration = Duration::from_millis(250);
 /// Where the control plane is.
 const CONTROL_PLANE: &str = "http://10.0.2.1:8502";
 
@@ -50,9 +58,6 @@ impl Sidecar {
         let (_phase, phase) = watch::channel(Phase::Serving);
         let drain = Drain::new();
         let directory = self.discover(&drain);
-        if let Some(history) = history {
-            tokio::task::spawn_local(watch_table(self.place.clone(), directory.clone(), history));
-        }
         let metrics = Arc::new(DataMetrics::default());
         // Neither written nor kept: that would be a thread of its own.
         let policy = RecordPolicy { kept: 0, ..self.config.records.clone() };
@@ -61,6 +66,11 @@ impl Sidecar {
         let shared = data::Shared::default();
         let thread = Rc::new(Thread::new(&self.config, directory, metrics, records, phase, shared));
         data::tend(&thread, watch::Sender::new(1));
+        if let Some(history) = history {
+            let (place, directory) = (self.place.clone(), thread.directory.clone());
+            tokio::task::spawn_local(watch_table(place.clone(), directory, history.clone()));
+            tokio::task::spawn_local(watch_attempts(place, Rc::clone(&thread), history));
+        }
         let listen = |port| TcpListener::Simulated(self.place.listen(port));
         let (out, into) = (&thread.outbound_connections, &thread.inbound_connections);
         accept::serve(&thread, listen(OUTBOUND_PORT), out, outbound::connection);
@@ -141,6 +151,17 @@ async fn watch_table(place: Place, directory: Directory, history: History) {
         if changes.changed().await.is_err() {
             return;
         }
+    }
+}
+
+/// Notes now and then how many attempts there were.
+async fn watch_attempts(place: Place, thread: Rc<Thread>, history: History) {
+    let service = "orders".parse().unwrap();
+    loop {
+        sleep(COUNT_INTERVAL).await;
+        let Some(service) = thread.service(&service, "") else { continue };
+        let attempts = service.endpoints.iter().map(|endpoint| endpoint.metrics.requests.load(Relaxed)).sum();
+        history.attempt(Tried { at: place.shared.now(), attempts });
     }
 }
 
