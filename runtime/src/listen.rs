@@ -4,14 +4,22 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr, TcpListener},
+    time::Duration,
 };
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 mod holder;
 
 /// Connections that wait to be accepted, a listener: more are refused by the kernel.
 pub const BACKLOG: i32 = 1_024;
+
+/// A connection that was silent for this long is asked whether its peer lives …
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
+/// … so often …
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// … and closed after so many questions without an answer.
+const KEEPALIVE_TRIES: u32 = 3;
 
 /// How a listener is bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -131,8 +139,17 @@ fn socket(address: SocketAddr, reuse_port: bool) -> io::Result<Socket> {
     // A restart must not wait for the connections of the run before to leave TIME_WAIT.
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(reuse_port)?;
+    // What is accepted inherits it: a peer whose machine has gone without a word is found out by the kernel.
+    socket.set_tcp_keepalive(&keepalive())?;
     socket.bind(&address.into())?;
     Ok(socket)
+}
+
+fn keepalive() -> TcpKeepalive {
+    TcpKeepalive::new()
+        .with_time(KEEPALIVE_AFTER)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_TRIES)
 }
 
 fn explain(address: SocketAddr, what: &'static str, source: io::Error) -> ListenError {

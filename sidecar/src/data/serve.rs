@@ -20,7 +20,7 @@ use hyper::{
     server::conn::{http1, http2},
     service::service_fn,
 };
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 use weft_model::error_code::ErrorCode;
 
@@ -48,8 +48,6 @@ const H2_STREAM_WINDOW: u32 = 256 * 1_024;
 const H2_CONNECTION_WINDOW: u32 = 1_024 * 1_024;
 /// What we keep for one stream that its client does not take, in bytes; beyond it the answer's source waits.
 const H2_SEND_BUFFER: usize = 64 * 1_024;
-/// An HTTP/2 client that was silent for this long is asked whether it lives.
-const H2_KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// What is still read of a client that was refused, at most: in bytes, and for how long.
 const LINGER_BYTES_MAX: usize = 1_024 * 1_024;
@@ -251,10 +249,10 @@ fn h1_server(limits: &Limits) -> http1::Builder {
     builder
 }
 
+/// It asks no client whether it lives: the kernel does (see `weft_runtime::listen`), without a clock read a frame.
 fn h2_server(limits: &Limits) -> http2::Builder<LocalExec> {
     let mut builder = http2::Builder::new(LocalExec);
     builder
-        .timer(TokioTimer::new())
         .auto_date_header(false)
         .max_concurrent_streams(limits.streams_max)
         .max_pending_accept_reset_streams(limits.stream_resets_max)
@@ -262,7 +260,6 @@ fn h2_server(limits: &Limits) -> http2::Builder<LocalExec> {
         .max_send_buf_size(H2_SEND_BUFFER)
         .initial_stream_window_size(H2_STREAM_WINDOW)
         .initial_connection_window_size(H2_CONNECTION_WINDOW)
-        .enable_connect_protocol()
-        .keep_alive_interval(H2_KEEP_ALIVE_INTERVAL);
+        .enable_connect_protocol();
     builder
 }

@@ -88,10 +88,12 @@ impl Kept {
         let AccessRecord { story, .. } = record;
         (self.ended, self.clock, self.choices) = (ended, record.ended, choices);
         self.direction = record.direction;
-        self.service.clone_from(&record.service);
-        self.endpoint.clone_from(&record.endpoint);
-        self.route.clone_from(&record.route);
-        self.backend.clone_from(&story.backend);
+        if !Arc::ptr_eq(&self.service, &record.service) {
+            self.service = Arc::clone(&record.service);
+        }
+        adopt(&mut self.endpoint, record.endpoint.as_ref());
+        adopt(&mut self.route, record.route.as_ref());
+        adopt(&mut self.backend, story.backend.as_ref());
         let line = record.line.as_ref();
         copy(&mut self.method, line.map(|line| line.method.as_str().as_bytes()));
         copy(&mut self.path, line.map(|line| &*line.path));
@@ -201,11 +203,25 @@ fn said(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
+/// Most slots are taken over by another call of the same kind: then no reference is counted.
+fn adopt(to: &mut Option<Arc<str>>, from: Option<&Arc<str>>) {
+    let is_same = match (&*to, from) {
+        (Some(to), Some(from)) => Arc::ptr_eq(to, from),
+        (to, from) => to.is_none() && from.is_none(),
+    };
+    if !is_same {
+        *to = from.cloned();
+    }
+}
+
 fn copy(to: &mut String, from: Option<&[u8]>) {
     to.clear();
     let from = from.unwrap_or_default();
     let from = from.get(..TEXT_MAX).unwrap_or(from);
-    to.push_str(&String::from_utf8_lossy(from));
+    match std::str::from_utf8(from) {
+        Ok(from) => to.push_str(from),
+        Err(_) => to.push_str(&String::from_utf8_lossy(from)),
+    }
 }
 
 /// An id as it is kept.
