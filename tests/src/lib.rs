@@ -12,10 +12,12 @@ pub mod hostile;
 pub mod http;
 pub mod interop;
 pub mod load;
+pub mod machine;
 pub mod mesh;
 pub mod process;
 pub mod scale;
 pub mod up;
+pub mod upstream;
 pub mod wait;
 
 pub use mesh::{ControlPlane, Replica, Sidecar};

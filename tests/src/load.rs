@@ -1,6 +1,8 @@
 //! An open-loop load generator: requests start when the schedule says, whatever became of those before, and
 //! latency counts from the scheduled time (so a stall cannot hide).
 
+pub mod flood;
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,

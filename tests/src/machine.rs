@@ -1,0 +1,148 @@
+//! What a process uses, as `/proc` says, and where it runs: for tests that overload one.
+
+use std::{
+    fs,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread::JoinHandle,
+    time::Instant,
+};
+
+use anyhow::{Context, ensure};
+use nix::{
+    sched::{CpuSet, sched_setaffinity},
+    sys::resource::{Resource, getrlimit, setrlimit},
+    unistd::Pid,
+};
+
+/// Ticks of `utime` and `stime` a second: USER_HZ, 100 on every Linux that Rust runs on.
+const TICKS_PER_SECOND: f64 = 100.0;
+/// The core of what is measured, and that of the test with its load and its upstreams.
+const CORES: [usize; 2] = [1, 0];
+
+/// Lets this process, and those that it starts, open as many files as the system grants.
+///
+/// # Errors
+/// When the system refuses.
+pub fn open_many_files() -> anyhow::Result<u64> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
+    Ok(most)
+}
+
+/// Keeps `measured` on one core and this test on another, so that neither takes the other's time. Where there is
+/// one core only, they share it.
+///
+/// # Errors
+/// When one of them is gone.
+pub fn part(measured: u32) -> anyhow::Result<()> {
+    if std::thread::available_parallelism()?.get() < CORES.len() {
+        return Ok(());
+    }
+    for (pid, core) in [measured, std::process::id()].into_iter().zip(CORES) {
+        let mut set = CpuSet::new();
+        set.set(core)?;
+        for entry in fs::read_dir(format!("/proc/{pid}/task"))? {
+            let thread = entry?.file_name().to_str().and_then(|name| name.parse().ok());
+            let thread = thread.context("a thread has no number")?;
+            sched_setaffinity(Pid::from_raw(thread), &set)?;
+        }
+    }
+    Ok(())
+}
+
+/// Leaves a process so little of its core, beside a [`Neighbour`], as `nice` of 1 to 19 means.
+///
+/// # Errors
+/// When it is gone, or `renice` is not there.
+pub fn renice(pid: u32, nice: u8) -> anyhow::Result<()> {
+    let mut command = Command::new("renice");
+    command.args(["--priority", &nice.to_string(), "--pid"]);
+    for entry in fs::read_dir(format!("/proc/{pid}/task"))? {
+        command.arg(entry?.file_name());
+    }
+    let output = command.output().context("renice does not start")?;
+    ensure!(output.status.success(), "{output:?}");
+    Ok(())
+}
+
+/// Somebody with much to do on the core of what is measured, until it is dropped.
+#[derive(Debug)]
+pub struct Neighbour {
+    has_moved_out: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Neighbour {
+    /// Moves in.
+    pub fn start() -> Self {
+        let has_moved_out = Arc::new(AtomicBool::new(false));
+        let ends = Arc::clone(&has_moved_out);
+        let thread = std::thread::spawn(move || {
+            let mut set = CpuSet::new();
+            // On a machine of one core all are neighbours anyway.
+            let _one_core = set.set(CORES[0]).and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
+            while !ends.load(Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
+        Self { has_moved_out, thread: Some(thread) }
+    }
+}
+
+impl Drop for Neighbour {
+    fn drop(&mut self) {
+        self.has_moved_out.store(true, Relaxed);
+        let _told_by_its_output = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// Resident memory, in KiB.
+///
+/// # Errors
+/// When the process is gone.
+pub fn resident_kib(pid: u32) -> anyhow::Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).context("no VmRSS")
+}
+
+/// How much of a core a process uses.
+#[derive(Debug)]
+pub struct Usage {
+    pid: u32,
+    since: Instant,
+    before: f64,
+}
+
+impl Usage {
+    /// From now on.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn begin(pid: u32) -> anyhow::Result<Self> {
+        Ok(Self { pid, since: Instant::now(), before: cpu_seconds(pid)? })
+    }
+
+    /// User and system time since then, in percent of one core.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn percent(&self) -> anyhow::Result<f64> {
+        Ok((cpu_seconds(self.pid)? - self.before) / self.since.elapsed().as_secs_f64() * 100.0)
+    }
+}
+
+fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The program's name, in brackets, may hold anything: fields count from behind it.
+    let ticks = || {
+        let mut fields = text.rsplit_once(") ")?.1.split(' ').skip(11);
+        let (user, system): (f64, f64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        Some((user + system) / TICKS_PER_SECOND)
+    };
+    ticks().with_context(|| format!("/proc/{pid}/stat is not as proc(5) says"))
+}
