@@ -1,6 +1,8 @@
 //! Many connections: open and used now and then, or opened and closed all the time. What they take of memory is given
 //! back.
 
+#![allow(clippy::print_stdout, reason = "the figures are quoted from the output")]
+
 use std::{path::Path, time::Duration};
 
 use anyhow::ensure;
@@ -48,7 +50,7 @@ async fn run(sidecar: &mut Sidecar, flood: Flood, what: &str) -> anyhow::Result<
     let usage = Usage::begin(pid)?;
     let tally = flood.run().await?;
     let (percent, kib) = (usage.percent()?, machine::resident_kib(pid)?);
-    eprintln!("connections, {what}: {}, sidecar {percent:.0} % of a core, {kib} KiB", tally.summary());
+    println!("connections, {what}: {}, sidecar {percent:.0} % of a core, {kib} KiB", tally.summary());
     Ok((tally, kib))
 }
 
@@ -61,7 +63,7 @@ async fn gives_back(sidecar: &mut Sidecar, before: u64) -> anyhow::Result<()> {
         Ok(kib)
     })
     .await?;
-    eprintln!("connections: {before} KiB before, {after} KiB after");
+    println!("connections: {before} KiB before, {after} KiB after");
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! More is asked than can be done: of an upstream, of the sidecar itself, and of an upstream that is down. What is
 //! done in time must not fall for it, and memory stays where it is.
 
+#![allow(clippy::print_stdout, reason = "the figures are quoted from the output")]
+
 use std::{fmt::Write, fs, path::Path, time::Duration};
 
 use anyhow::ensure;
@@ -63,7 +65,7 @@ async fn run(sidecar: &mut Sidecar, flood: Flood, what: &str) -> anyhow::Result<
     let usage = Usage::begin(pid)?;
     let tally = flood.run().await?;
     let (percent, kib) = (usage.percent()?, machine::resident_kib(pid)?);
-    eprintln!("overload, {what}: {}, sidecar {percent:.0} % of a core, {kib} KiB", tally.summary());
+    println!("overload, {what}: {}, sidecar {percent:.0} % of a core, {kib} KiB", tally.summary());
     Ok((tally, percent, kib))
 }
 
@@ -80,7 +82,7 @@ async fn heavy_an_upstream_offered_twice_what_it_can_do_does_what_it_can() -> an
     }
     let twice = flood(&sidecar, CAPACITY * 2.0, 2_000);
     let (tally, percent, kib) = run(&mut sidecar, twice, "upstream at 2").await?;
-    eprintln!("overload, upstream at 2: {:.1} % of the best", tally.goodput() / best * 100.0);
+    println!("overload, upstream at 2: {:.1} % of the best", tally.goodput() / best * 100.0);
     assert!(percent < 70.0, "the sidecar is what is overloaded: {percent:.0} %");
     assert!(tally.goodput() > best * 0.9, "best {best:.0}/s, {}", tally.summary());
     assert!(tally.quantile(0.99) < PATIENCE / 2, "{}", tally.summary());
@@ -107,7 +109,7 @@ async fn heavy_a_sidecar_without_cpu_to_spare_does_not_do_less_the_more_is_asked
         goodputs.push(tally.goodput());
     }
     let part = goodputs[1] / goodputs[0] * 100.0;
-    eprintln!(
+    println!(
         "overload, sidecar's cpu: of {capacity:.0}/s alone, {goodputs:.0?}/s at 2 and 4 times, {part:.0} %"
     );
     assert!(part >= 80.0, "it falls as load rises: {goodputs:?}");
@@ -141,7 +143,7 @@ async fn heavy_an_upstream_that_is_down_gets_no_storm_of_retries() -> anyhow::Re
     let received: u64 = upstreams.iter().map(Upstream::received).sum();
     #[expect(clippy::cast_precision_loss, reason = "counts of requests")]
     let ratio = received as f64 / tally.offered as f64;
-    eprintln!("overload, upstream down: {received} attempts, {ratio:.3} of what was asked");
+    println!("overload, upstream down: {received} attempts, {ratio:.3} of what was asked");
     assert!(ratio <= 1.2 + 0.02, "{ratio:.3}");
     Ok(())
 }
