@@ -35,7 +35,7 @@ soak: tools interop ## the heavy tests, alone, with the figures of the issue, on
 
 bench: ## the sidecar beside nginx, HAProxy, Envoy and a bare hyper proxy, 15 minutes; writes docs/benchmarks.md
 	@benches/setup.sh
-	cargo build --release -p weft-sidecar -p weft-benches
+	cargo build --release -p weft-sidecar -p weft-control-plane -p weft-benches
 	$(TARGET_DIR)/release/weft-bench run --envoy target/bench/envoy --document docs/benchmarks.md \
 	    --json $(TARGET_DIR)/bench/samples.json
 

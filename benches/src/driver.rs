@@ -2,6 +2,7 @@
 //! report. What a figure means is the report's affair.
 
 pub mod ends;
+pub mod rules;
 pub mod running;
 
 use std::{
@@ -143,6 +144,7 @@ impl<'a> Bench<'a> {
         let dir = std::env::temp_dir().join(format!("weft-bench-{}", std::process::id()));
         fs::create_dir_all(&dir)?;
         let programs = Programs {
+            control_plane: beside.join("weft-control-plane"),
             sidecar: args.sidecar.clone().unwrap_or_else(|| beside.join("weft-sidecar")),
             bare: beside.join("bare-proxy"),
             haproxy: args.haproxy.clone(),

@@ -7,7 +7,10 @@ mod haproxy;
 mod nginx;
 mod sidecar;
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -36,6 +39,8 @@ pub enum Peer {
 pub struct Programs {
     /// `weft-sidecar`.
     pub sidecar: PathBuf,
+    /// `weft-control-plane`, which gives a sidecar its routes.
+    pub control_plane: PathBuf,
     /// `bare-proxy`.
     pub bare: PathBuf,
     /// `haproxy`.
@@ -55,6 +60,8 @@ pub struct Site<'a> {
     pub port: u16,
     /// Where the endpoints answer.
     pub backend_port: u16,
+    /// Where its routes come from, where it has them from somebody.
+    pub rules: Option<SocketAddr>,
     /// For its files.
     pub dir: &'a Path,
 }
@@ -111,7 +118,7 @@ impl Peer {
     /// How it is started for this work; `None` = it has no part in it.
     pub fn setup(self, site: &Site<'_>) -> Option<Setup> {
         match self {
-            Self::Sidecar => sidecar::setup(site),
+            Self::Sidecar => Some(sidecar::setup(site)),
             Self::Haproxy => Some(haproxy::setup(site, true)),
             Self::HaproxyNoLog => Some(haproxy::setup(site, false)),
             Self::Nginx => Some(nginx::setup(site)),

@@ -10,7 +10,10 @@ use std::{
 
 use anyhow::Context;
 
-use super::Bench;
+use super::{
+    Bench,
+    rules::{self, Rules},
+};
 use crate::{
     case::Case,
     load::Work,
@@ -28,6 +31,8 @@ pub struct Running {
     /// Who it is.
     pub peer: Peer,
     process: Process,
+    /// Where it has its routes from.
+    _rules: Option<Rules>,
     address: SocketAddr,
 }
 
@@ -42,7 +47,10 @@ impl Running {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
         let ports = &bench.backend.ports;
         let backend_port = case.backend_port(ports, peer.translates());
-        let site = Site { case, port: address.port(), backend_port, dir: &dir };
+        let has_rules = peer == Peer::Sidecar && case.routes > 1;
+        let rules = has_rules.then(|| Rules::start(bench, case, backend_port, &dir)).transpose()?;
+        let source = rules.as_ref().map(|rules| rules.grpc);
+        let site = Site { case, port: address.port(), backend_port, rules: source, dir: &dir };
         let Some(setup) = peer.setup(&site) else { return Ok(None) };
         for (name, text) in &setup.files {
             fs::write(dir.join(name), text)?;
@@ -64,7 +72,10 @@ impl Running {
             );
             process::pause();
         }
-        Ok(Some(Self { peer, process, address }))
+        if rules.is_some() {
+            rules::until_answered(address, &case.path())?;
+        }
+        Ok(Some(Self { peer, process, _rules: rules, address }))
     }
 
     /// A round of load.
@@ -113,6 +124,6 @@ impl Running {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> anyhow::Result<u16> {
+pub(super) fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
