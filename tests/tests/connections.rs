@@ -17,8 +17,9 @@ use weft_tests::{
 const SERVICE: &str = "orders";
 /// What may be left of a load, in KiB.
 const REST_KIB_MAX: u64 = 4 * 1_024;
-/// For memory to be given back.
-const REST_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long memory may take to come back: idle connections to the upstream, which a burst has left, are closed after
+/// a minute. On a machine with nothing else to do it is seconds.
+const REST_TIMEOUT: Duration = Duration::from_secs(80);
 /// Memory that stays so near for so long has settled.
 const SETTLED_KIB: u64 = 256;
 const SETTLED_AFTER: Duration = Duration::from_secs(2);
