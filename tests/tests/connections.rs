@@ -90,7 +90,7 @@ async fn heavy_each_of_many_connections_has_a_request_a_second() -> anyhow::Resu
     let dir = tempfile::tempdir()?;
     let upstream = Upstream::start(Manner::Answers)?;
     let mut sidecar = sidecar(dir.path(), &upstream).await?;
-    let (connections, rate) = Scale::current().pick((2_000, 2_000.0), (10_000, 10_000.0));
+    let (connections, rate) = Scale::current().pick((1_000, 1_000.0), (10_000, 10_000.0));
     let many = flood(&sidecar, rate, connections, false);
     let before = warm(&mut sidecar, &many).await?;
     let (tally, kib) = run(&mut sidecar, many, &format!("{connections} of them")).await?;
