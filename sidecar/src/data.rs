@@ -11,7 +11,6 @@ pub(crate) mod accept;
 mod bind;
 pub(crate) mod caller;
 pub(crate) mod guarded;
-pub(crate) mod pressure;
 pub(crate) mod serve;
 pub(crate) mod thread;
 pub(crate) mod waiting;
@@ -220,8 +219,6 @@ async fn watch_callers(thread: Rc<Thread>) {
         if debt.is_due(has_freed, elapsed) {
             memory::give_back();
         }
-        // Only measured: who is here already is not made to wait.
-        let _no_pause = thread.pressure.take_turn().await;
         last = now;
     }
 }

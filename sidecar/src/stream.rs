@@ -74,17 +74,6 @@ impl Stream {
         }
     }
 
-    /// Whether nothing more will come of the client, as far as is known already.
-    pub(crate) fn has_ended(&mut self) -> bool {
-        let before = self.ahead.len();
-        self.ahead.reserve(READ_SIZE);
-        let read = self.io.try_read_buf(&mut self.ahead);
-        if before == 0 && self.ahead.is_empty() {
-            self.ahead = BytesMut::new();
-        }
-        matches!(read, Ok(0))
-    }
-
     /// The bytes read ahead, and the socket.
     pub(crate) fn into_parts(self) -> (Bytes, TcpStream) {
         (self.ahead.freeze(), self.io)

@@ -15,7 +15,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use weft_model::error_code::ErrorCode;
 
-use super::{caller::Watch, pressure::Pressure};
+use super::caller::Watch;
 use crate::{local_error, stream::Stream};
 
 /// Where the status stands in an HTTP/1 answer: `HTTP/1.1 400`.
@@ -28,7 +28,6 @@ pub(crate) struct Guarded {
     watch: Arc<Watch>,
     /// What the server refused by itself, for whoever counts it.
     refused: Option<Arc<Refused>>,
-    pressure: Option<Arc<Pressure>>,
     /// What is left to write of our own answer.
     own: &'static [u8],
 }
@@ -50,25 +49,11 @@ impl Refused {
 
 impl Guarded {
     pub(crate) fn new(stream: Stream, watch: Arc<Watch>, refused: Option<Arc<Refused>>) -> Self {
-        Self { stream, watch, refused, pressure: None, own: &[] }
-    }
-
-    /// While its thread is pressed, a request is read as an end where its client has gone meanwhile: nobody waits
-    /// for the answer. One who has only said its last word is not told from that, so it is done for nobody else.
-    pub(crate) fn under(mut self, pressure: &Arc<Pressure>) -> Self {
-        self.pressure = Some(Arc::clone(pressure));
-        self
+        Self { stream, watch, refused, own: &[] }
     }
 
     pub(crate) fn into_inner(self) -> Stream {
         self.stream
-    }
-
-    /// Whether what was read is a request of a client that has gone.
-    fn is_for_nobody(&mut self) -> bool {
-        self.pressure.as_ref().is_some_and(|pressure| pressure.is_high())
-            && !self.watch.is_called.load(Relaxed)
-            && self.stream.has_ended()
     }
 
     /// Our words in place of the server's own, where `bytes` are those.
@@ -117,7 +102,6 @@ impl AsyncRead for Guarded {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         match read {
-            Poll::Ready(_) if self.is_for_nobody() => buf.set_filled(before),
             Poll::Ready(_) => self.watch.note_read(buf.filled().len() - before),
             Poll::Pending => self.watch.read_waits.store(true, Relaxed),
         }

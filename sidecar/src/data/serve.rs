@@ -133,8 +133,7 @@ where
     let refused = Arc::new(Refused::default());
     caller.serve_serially(&poll_fn(|cx| Poll::Ready(cx.waker().clone())).await);
     loop {
-        let io = Guarded::new(stream, Arc::clone(&caller.watch), Some(Arc::clone(&refused)))
-            .under(&thread.pressure);
+        let io = Guarded::new(stream, Arc::clone(&caller.watch), Some(Arc::clone(&refused)));
         // In a scope of its own, so that nothing of the server is left while the connection rests: its buffers are
         // most of what a connection costs.
         stream = {

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use weft_model::name::ServiceName;
 
 pub(crate) use self::service::{LocalEndpoint, LocalService};
-use super::{Phase, Shared, caller::Callers, pressure::Pressure, waiting::Waiting};
+use super::{Phase, Shared, caller::Callers, waiting::Waiting};
 use crate::{
     clock,
     config::SidecarConfig,
@@ -52,8 +52,6 @@ pub(crate) struct Thread {
     pub(crate) inbound: InboundState,
     /// The clients of this thread.
     pub(crate) callers: Callers,
-    /// Whether it keeps up with them.
-    pub(crate) pressure: Arc<Pressure>,
     /// What is shared with the other threads.
     pub(crate) shared: Shared,
     /// Calls that wait for an answer.
@@ -117,7 +115,6 @@ impl Thread {
             rng: RefCell::new(fastrand::Rng::new()),
             inbound,
             callers: Callers::default(),
-            pressure: Arc::default(),
             shared,
             waiting: Rc::default(),
             idle: Rc::default(),

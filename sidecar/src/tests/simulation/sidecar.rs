@@ -73,14 +73,9 @@ impl Sidecar {
         }
         let listen = |port| TcpListener::Simulated(self.place.listen(port));
         let (out, into) = (&thread.outbound_connections, &thread.inbound_connections);
-        accept::serve(&thread, (listen(OUTBOUND_PORT), accept::Queue::of(None)), out, outbound::connection);
+        accept::serve(&thread, listen(OUTBOUND_PORT), out, outbound::connection);
         if self.config.instance.is_some() {
-            accept::serve(
-                &thread,
-                (listen(INBOUND_PORT), accept::Queue::of(None)),
-                into,
-                inbound::connection,
-            );
+            accept::serve(&thread, listen(INBOUND_PORT), into, inbound::connection);
         }
         std::future::pending::<()>().await;
     }
