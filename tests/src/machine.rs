@@ -1,17 +1,8 @@
 //! What a process uses, as `/proc` says, and where it runs: for tests that overload one.
 
-use std::{
-    fs,
-    process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    thread::JoinHandle,
-    time::Instant,
-};
+use std::{fs, time::Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use nix::{
     sched::{CpuSet, sched_setaffinity},
     sys::resource::{Resource, getrlimit, setrlimit},
@@ -52,52 +43,6 @@ pub fn part(measured: u32) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Leaves a process so little of its core, beside a [`Neighbour`], as `nice` of 1 to 19 means.
-///
-/// # Errors
-/// When it is gone, or `renice` is not there.
-pub fn renice(pid: u32, nice: u8) -> anyhow::Result<()> {
-    let mut command = Command::new("renice");
-    command.args(["--priority", &nice.to_string(), "--pid"]);
-    for entry in fs::read_dir(format!("/proc/{pid}/task"))? {
-        command.arg(entry?.file_name());
-    }
-    let output = command.output().context("renice does not start")?;
-    ensure!(output.status.success(), "{output:?}");
-    Ok(())
-}
-
-/// Somebody with much to do on the core of what is measured, until it is dropped.
-#[derive(Debug)]
-pub struct Neighbour {
-    has_moved_out: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Neighbour {
-    /// Moves in.
-    pub fn start() -> Self {
-        let has_moved_out = Arc::new(AtomicBool::new(false));
-        let ends = Arc::clone(&has_moved_out);
-        let thread = std::thread::spawn(move || {
-            let mut set = CpuSet::new();
-            // On a machine of one core all are neighbours anyway.
-            let _one_core = set.set(CORES[0]).and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
-            while !ends.load(Relaxed) {
-                std::hint::spin_loop();
-            }
-        });
-        Self { has_moved_out, thread: Some(thread) }
-    }
-}
-
-impl Drop for Neighbour {
-    fn drop(&mut self) {
-        self.has_moved_out.store(true, Relaxed);
-        let _told_by_its_output = self.thread.take().map(JoinHandle::join);
-    }
 }
 
 /// Resident memory, in KiB.
