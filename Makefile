@@ -29,9 +29,10 @@ test: tools interop binaries ## every test at the size for each run
 	$(TEST_ENV) WEFT_TEST_SCALE=ci cargo nextest run --workspace
 	@if [ -s $(SKIPPED) ]; then echo "skipped here:"; sort -u $(SKIPPED); fi
 
-soak: tools interop ## the heavy tests, alone, with the figures of the issue, on optimised programs
-	cargo build --profile demo --workspace --bins
-	$(TEST_ENV) WEFT_BIN_DIR=$(TARGET_DIR)/demo WEFT_TEST_SCALE=soak cargo nextest run --workspace --profile soak
+soak: tools interop ## the heavy tests, alone, with the figures of the issue, all of it optimised
+	cargo build --profile demo --workspace --bins --tests
+	$(TEST_ENV) WEFT_BIN_DIR=$(TARGET_DIR)/demo WEFT_TEST_SCALE=soak \
+	    cargo nextest run --cargo-profile demo --workspace --profile soak
 
 bench: ## the sidecar beside nginx, HAProxy, Envoy and a bare hyper proxy, 15 minutes; writes docs/benchmarks.md
 	@benches/setup.sh

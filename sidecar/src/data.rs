@@ -8,9 +8,11 @@
 //! Outbound serves until the end: an application that stops may still have calls to make.
 
 pub(crate) mod accept;
+mod arrivals;
 mod bind;
 pub(crate) mod caller;
 pub(crate) mod guarded;
+mod pressure;
 pub(crate) mod serve;
 pub(crate) mod thread;
 pub(crate) mod waiting;

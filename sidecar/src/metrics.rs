@@ -152,6 +152,8 @@ pub struct ConnectionMetrics {
     pub slow: [AtomicU64; Reason::ALL.len()],
     /// Answers before the answer that were dropped: 102, 103 and the like.
     pub informational: AtomicU64,
+    /// How often new connections were kept waiting, because those that were there were not served in time.
+    pub held: AtomicU64,
 }
 
 /// An open connection, counted as closed when it is dropped.
@@ -242,6 +244,7 @@ impl ConnectionMetrics {
             closed: AtomicU64::default(),
             slow: Default::default(),
             informational: AtomicU64::default(),
+            held: AtomicU64::default(),
         }
     }
 

@@ -15,6 +15,7 @@ pub mod load;
 pub mod machine;
 pub mod mesh;
 pub mod process;
+pub mod quota;
 pub mod scale;
 pub mod up;
 pub mod upstream;

@@ -50,9 +50,22 @@ pub fn part(measured: u32) -> anyhow::Result<()> {
 /// # Errors
 /// When the process is gone.
 pub fn resident_kib(pid: u32) -> anyhow::Result<u64> {
+    status_kib(pid, "VmRSS:")
+}
+
+/// The most that was ever resident, in KiB.
+///
+/// # Errors
+/// When the process is gone.
+pub fn peak_kib(pid: u32) -> anyhow::Result<u64> {
+    status_kib(pid, "VmHWM:")
+}
+
+fn status_kib(pid: u32, name: &str) -> anyhow::Result<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).context("no VmRSS")
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok())
+        .with_context(|| format!("no {name} of {pid}"))
 }
 
 /// How much of a core a process uses.

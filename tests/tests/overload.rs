@@ -1,14 +1,15 @@
-//! More is asked than can be done: of an upstream that is slow, and of one that is down. What is done in time must not
-//! fall for it, and memory stays where it is.
+//! More is asked than can be done: of an upstream, of the sidecar itself, and of an upstream that is down. What is
+//! done in time must not fall for it, and memory stays where it is.
 
 #![allow(clippy::print_stdout, reason = "the figures are quoted from the output")]
 
 use std::{fmt::Write, fs, path::Path, time::Duration};
 
 use weft_tests::{
-    Scale, Sidecar,
+    Scale, Sidecar, interop,
     load::flood::{Flood, Tally},
     machine::{self, Usage},
+    quota::Quota,
     upstream::{Manner, Upstream},
 };
 
@@ -20,6 +21,12 @@ const WORK: Duration = Duration::from_millis(20);
 const CAPACITY: f64 = 400.0;
 /// Who waits for longer has gone.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// The same, where it is the sidecar that has no time.
+const CPU_PATIENCE: Duration = Duration::from_millis(500);
+/// Until those have given up who came when nobody knew yet that it was too much.
+const CPU_WARM_UP: Duration = Duration::from_secs(5);
+/// What it then has of a core, in percent: so little that the test can send four times as many requests as it can do.
+const CPU_PERCENT: u64 = 10;
 /// What a sidecar may hold more under load than before it, in KiB.
 const GROWTH_KIB_MAX: u64 = 64 * 1_024;
 
@@ -82,6 +89,44 @@ async fn heavy_an_upstream_offered_twice_what_it_can_do_does_what_it_can() -> an
     assert!(tally.goodput() > best * 0.9, "best {best:.0}/s, {}", tally.summary());
     assert!(tally.quantile(0.99) < PATIENCE / 2, "{}", tally.summary());
     assert!(kib < idle + GROWTH_KIB_MAX, "{idle} KiB before, {kib} KiB now");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn heavy_a_sidecar_without_cpu_to_spare_does_not_do_less_the_more_is_asked() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let upstream = Upstream::start(Manner::Answers)?;
+    let mut sidecar = sidecar(dir.path(), &[&upstream], "{}").await?;
+    let _quota = match Quota::limit(sidecar.process().pid(), CPU_PERCENT) {
+        Ok(quota) => quota,
+        Err(error) => {
+            interop::skip("a sidecar without cpu to spare", &format!("no limit on cpu: {error:#}"));
+            return Ok(());
+        }
+    };
+    // As many clients as it takes to keep it busy: each waits for its answer.
+    let alone = flood(&sidecar, 20_000.0, 32);
+    let capacity = run(&mut sidecar, alone, "sidecar's cpu, no more than it can").await?.0.goodput();
+    let idle = machine::resident_kib(sidecar.process().pid())?;
+    // Enough for all who are waiting to have one, and as many again.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few thousand")]
+    let connections = (capacity * 8.0 * CPU_PATIENCE.as_secs_f64()) as usize;
+    let mut goodputs = Vec::new();
+    for times in [2.0, 4.0] {
+        let flood = flood(&sidecar, capacity * times, connections);
+        let flood = Flood { patience: CPU_PATIENCE, warm_up: CPU_WARM_UP, ..flood };
+        let (tally, _, kib) = run(&mut sidecar, flood, &format!("sidecar's cpu at {times}")).await?;
+        assert!(kib < idle + GROWTH_KIB_MAX, "{idle} KiB before, {kib} KiB now");
+        goodputs.push(tally.goodput());
+    }
+    let part = goodputs[1] / goodputs[0] * 100.0;
+    println!(
+        "overload, sidecar's cpu: of {capacity:.0}/s alone, {goodputs:.0?}/s at 2 and 4 times, {part:.0} %"
+    );
+    // A collapse leaves a fifth and less; in a short run the figures differ by more.
+    let least = Scale::current().pick(65.0, 80.0);
+    assert!(part >= least, "it falls as load rises: {goodputs:?}");
+    assert!(goodputs[0] >= capacity * 0.25, "of {capacity:.0}/s alone, {goodputs:?}");
     Ok(())
 }
 

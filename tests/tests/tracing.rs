@@ -1,6 +1,8 @@
 //! A trace over two sidecars, as a collector is told of it: who is whose parent, what the application is sent, and what
 //! is not told.
 
+use std::time::Duration;
+
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -10,6 +12,7 @@ use weft_tests::{
     ControlPlane, Replica, Sidecar,
     collector::{Collector, text},
     http::{get, put, send},
+    wait::eventually,
 };
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -144,7 +147,11 @@ async fn what_its_beginner_does_not_record_is_not_told_and_retries_are() -> anyh
     let none = mesh.collector.of_request("unsampled");
     ensure!(none.is_empty(), "{none:?}");
 
-    let counted = get(mesh.caller.admin, "localhost", "/metrics").await?.text();
-    ensure!(!counted.contains("weft_spans_exported_total 0\n"), "{counted}");
-    Ok(())
+    // Counted when the collector has answered, which is after it has told us.
+    eventually("what the collector has taken is counted", Duration::from_secs(10), async || {
+        let counted = get(mesh.caller.admin, "localhost", "/metrics").await?.text();
+        ensure!(!counted.contains("weft_spans_exported_total 0\n"), "{counted}");
+        Ok(())
+    })
+    .await
 }

@@ -1,10 +1,16 @@
 //! Accepting on the sockets of one thread. What is spoken on a connection is not looked at here.
 
-use std::{future::Future, io, net, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    io, net,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use tokio::sync::Semaphore;
 
-use super::{bind::ThreadListeners, caller::Caller, thread::Thread};
+use super::{arrivals::Arrivals, bind::ThreadListeners, caller::Caller, pressure, thread::Thread};
 use crate::{
     inbound,
     metrics::ConnectionMetrics,
@@ -14,6 +20,8 @@ use crate::{
 
 /// How long accepting rests when the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+/// So many connections are accepted before it is asked whether there is room for more.
+const BATCH: u64 = 16;
 
 /// Serves all sockets of one thread.
 pub(super) fn listen(thread: &Rc<Thread>, listeners: ThreadListeners) {
@@ -58,17 +66,25 @@ pub(crate) fn serve<F, C>(
     C: Fn(Rc<Thread>, TcpStream, Rc<Caller>) -> F + 'static,
 {
     let (thread, metrics) = (Rc::clone(thread), Arc::clone(metrics));
+    let mut arrivals = Arrivals::new(listener);
     tokio::task::spawn_local(async move {
         let places = Arc::new(Semaphore::new(thread.config.limits.connections_max));
+        let mut accepted = 0_u64;
         loop {
             // Fails only when the semaphore is closed, which nobody does.
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-            match listener.accept().await {
+            match arrivals.next().await {
                 Ok((io, peer)) => {
                     let caller = Caller::new(peer, &metrics, place);
                     let serve = connection(Rc::clone(&thread), io, Rc::clone(&caller));
                     let task = tokio::task::spawn_local(serve);
                     thread.callers.add(&caller, task.abort_handle());
+                    accepted += 1;
+                    if accepted.is_multiple_of(BATCH) && !pressure::has_room().await {
+                        metrics.held.fetch_add(1, Relaxed);
+                        pressure::wait_for_room().await;
+                        arrivals.gather().await;
+                    }
                 }
                 Err(error) => pause_if_exhausted(&error).await,
             }

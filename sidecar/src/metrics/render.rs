@@ -110,6 +110,14 @@ impl DataMetrics {
             }
         }
         encode_counters(encoder, "weft_connections_timed_out", "Clients that were too slow, closed", slow)?;
+        let held = cells.iter().map(|cell| cell.held.load(Relaxed)).sum();
+        let held = BTreeMap::from([(Labels::new(), held)]);
+        encode_counters(
+            encoder,
+            "weft_connections_held",
+            "Times that new connections were kept waiting",
+            held,
+        )?;
         let hints = cells.iter().map(|cell| cell.informational.load(Relaxed)).sum();
         let hints = BTreeMap::from([(Labels::new(), hints)]);
         encode_counters(

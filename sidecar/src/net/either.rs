@@ -122,6 +122,15 @@ impl TcpStream {
     }
 }
 
+impl AsFd for TcpListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Real(listener) => listener.as_fd(),
+            Self::Simulated(_) => panic!("the kernel has no queue for a simulated listener"),
+        }
+    }
+}
+
 impl AsFd for TcpStream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.real().as_fd()

@@ -50,6 +50,7 @@ pub(super) struct Desk {
     spans: Option<mpsc::Sender<span::Wire>>,
     counts: Arc<SpanMetrics>,
     line: Vec<u8>,
+    stamps: format::Stamps,
 }
 
 impl Observed {
@@ -87,6 +88,7 @@ impl Desk {
             spans,
             counts: Arc::clone(&metrics.spans),
             line: Vec::new(),
+            stamps: format::Stamps::default(),
         };
         (desk, observed)
     }
@@ -123,8 +125,8 @@ impl Desk {
         for record in batch.iter().filter(|record| select::wants(&self.policy, record)) {
             self.line.clear();
             match self.policy.format {
-                RecordFormat::Json => format::json(record, ended(record), &mut self.line),
-                RecordFormat::Text => format::text(record, ended(record), &mut self.line),
+                RecordFormat::Json => format::json(record, ended(record), &mut self.stamps, &mut self.line),
+                RecordFormat::Text => format::text(record, ended(record), &mut self.stamps, &mut self.line),
             }
             self.line.push(b'\n');
             out.write(&self.line)?;
@@ -146,7 +148,7 @@ impl Drop for Desk {
 
 fn json_line(record: &AccessRecord, ended: SystemTime) -> Bytes {
     let mut line = Vec::new();
-    format::json(record, ended, &mut line);
+    format::json(record, ended, &mut format::Stamps::default(), &mut line);
     line.push(b'\n');
     line.into()
 }

@@ -2,6 +2,7 @@
 //! of bounded size, in a slot that is used again and again.
 
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -32,10 +33,10 @@ pub(super) struct Kept {
     endpoint: Option<Arc<str>>,
     route: Option<Arc<str>>,
     backend: Option<Arc<str>>,
-    method: String,
-    path: String,
-    request_id: String,
-    trace_id: String,
+    method: Vec<u8>,
+    path: Vec<u8>,
+    request_id: Vec<u8>,
+    trace_id: Vec<u8>,
     status: u16,
     error: Option<ErrorCode>,
     cancelled: bool,
@@ -61,10 +62,10 @@ impl Kept {
             endpoint: None,
             route: None,
             backend: None,
-            method: String::new(),
-            path: String::new(),
-            request_id: String::new(),
-            trace_id: String::new(),
+            method: Vec::new(),
+            path: Vec::new(),
+            request_id: Vec::new(),
+            trace_id: Vec::new(),
             status: 0,
             error: None,
             cancelled: false,
@@ -110,7 +111,7 @@ impl Kept {
 
     /// Whether it is meant by a request id or a trace id.
     pub(super) fn is(&self, id: &str) -> bool {
-        !id.is_empty() && (self.request_id == clip(id) || self.trace_id == id)
+        !id.is_empty() && (self.request_id == clip(id.as_bytes()) || self.trace_id == id.as_bytes())
     }
 
     /// The same end of the same call: a failure is kept twice.
@@ -199,8 +200,8 @@ fn millis(nanos: u64) -> f64 {
     (f64::from(whole) * 1_000.0 + f64::from(rest)) / 1_000.0
 }
 
-fn said(text: &str) -> Option<&str> {
-    (!text.is_empty()).then_some(text)
+fn said(text: &[u8]) -> Option<Cow<'_, str>> {
+    (!text.is_empty()).then(|| String::from_utf8_lossy(text))
 }
 
 /// Most slots are taken over by another call of the same kind: then no reference is counted.
@@ -214,17 +215,12 @@ fn adopt(to: &mut Option<Arc<str>>, from: Option<&Arc<str>>) {
     }
 }
 
-fn copy(to: &mut String, from: Option<&[u8]>) {
+fn copy(to: &mut Vec<u8>, from: Option<&[u8]>) {
     to.clear();
-    let from = from.unwrap_or_default();
-    let from = from.get(..TEXT_MAX).unwrap_or(from);
-    match std::str::from_utf8(from) {
-        Ok(from) => to.push_str(from),
-        Err(_) => to.push_str(&String::from_utf8_lossy(from)),
-    }
+    to.extend_from_slice(clip(from.unwrap_or_default()));
 }
 
-/// An id as it is kept.
-fn clip(id: &str) -> &str {
-    id.get(..TEXT_MAX).unwrap_or(id)
+/// A text as it is kept.
+fn clip(text: &[u8]) -> &[u8] {
+    text.get(..TEXT_MAX).unwrap_or(text)
 }

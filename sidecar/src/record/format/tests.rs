@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proptest::prelude::*;
+use proptest::{collection, prelude::*};
 use serde_json::Value;
 use smallvec::SmallVec;
 use weft_model::error_code::ErrorCode;
@@ -39,7 +39,7 @@ pub(in crate::record) fn record() -> AccessRecord {
 
 fn line(record: &AccessRecord) -> String {
     let mut line = Vec::new();
-    json(record, UNIX_EPOCH + Duration::from_micros(951_782_400_000_001), &mut line);
+    json(record, UNIX_EPOCH + Duration::from_micros(951_782_400_000_001), &mut Stamps::default(), &mut line);
     String::from_utf8(line).unwrap()
 }
 
@@ -72,7 +72,7 @@ fn a_route_and_a_trace_are_told_in_both_forms() {
     assert_eq!(parsed["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
     let mut words = Vec::new();
     traced.line.as_mut().unwrap().request_id = SmallVec::from_slice(b"i d");
-    text(&traced, UNIX_EPOCH, &mut words);
+    text(&traced, UNIX_EPOCH, &mut Stamps::default(), &mut words);
     assert_eq!(
         String::from_utf8(words).unwrap(),
         "1970-01-01T00:00:00.000000Z outbound GET /a 200 1.234ms service=orders.default route=default/shop/0 \
@@ -91,11 +91,14 @@ fn nothing_that_a_caller_sends_breaks_the_line() {
 
 proptest! {
     #[test]
-    fn times_are_those_of_humantime(micros in 0_u64..253_402_300_799_000_000) {
-        let time = UNIX_EPOCH + Duration::from_micros(micros);
-        let mut text = Vec::new();
-        rfc3339(time, &mut text);
-        prop_assert_eq!(String::from_utf8(text).unwrap(), humantime::format_rfc3339_micros(time).to_string());
+    fn times_are_those_of_humantime(times in collection::vec(0_u64..253_402_300_799_000_000, 1..8), apart in 0_u64..2_000_000) {
+        let mut stamps = Stamps::default();
+        for micros in times.into_iter().flat_map(|micros| [micros, micros.saturating_sub(apart)]) {
+            let time = UNIX_EPOCH + Duration::from_micros(micros);
+            let mut text = Vec::new();
+            stamps.write(time, &mut text);
+            prop_assert_eq!(String::from_utf8(text).unwrap(), humantime::format_rfc3339_micros(time).to_string());
+        }
     }
 
     #[test]

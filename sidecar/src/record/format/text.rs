@@ -4,12 +4,17 @@ use std::time::SystemTime;
 
 use http::Method;
 
-use super::{decimal, millis, rfc3339};
+use super::{Stamps, decimal, millis};
 use crate::record::AccessRecord;
 
 /// Appends the record, without a line end. `time` is when the call ended.
-pub(in crate::record) fn text(record: &AccessRecord, time: SystemTime, out: &mut Vec<u8>) {
-    rfc3339(time, out);
+pub(in crate::record) fn text(
+    record: &AccessRecord,
+    time: SystemTime,
+    stamps: &mut Stamps,
+    out: &mut Vec<u8>,
+) {
+    stamps.write(time, out);
     word(record.direction.as_str().as_bytes(), out);
     match &record.line {
         Some(line) => {
