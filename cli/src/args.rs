@@ -53,7 +53,7 @@ pub enum Command {
                             weft up --status-file mesh.json           for scripts: it appears once all is up\n\n\
                             Every replica is a process with a sidecar beside it; its output has its name in front. \
                             What ends is started again as its `restart` says. \
-                            Exit code: 0 after Ctrl-C or when every replica has ended well, 1 when one has failed, 2 when nothing could be started."
+                            Exit code: 0 after Ctrl-C or when every replica has ended well, 1 when all have ended and one has failed, 2 when nothing could be started."
     )]
     Up(up::Options),
     /// Check a weft.yaml; list all that is wrong with it

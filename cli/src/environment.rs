@@ -27,11 +27,16 @@ pub fn search_path(first: &Path) -> OsString {
 }
 
 /// Variables of ours that would speak to every sidecar of a mesh at once (`WEFT_OUTBOUND`, `PORT`): what a
-/// child must not inherit. What is said about logs is meant for all.
+/// child must not inherit. What is said about logs and traces is meant for all.
 pub fn not_inherited() -> Vec<OsString> {
-    let is_ours = |name: &str| name == "PORT" || (name.starts_with("WEFT_") && !name.starts_with("WEFT_LOG"));
     let names = std::env::vars_os().map(|(name, _)| name);
     names.filter(|name| name.to_str().is_some_and(is_ours)).collect()
+}
+
+fn is_ours(name: &str) -> bool {
+    let is_for_all =
+        name.starts_with("WEFT_LOG") || matches!(name, "WEFT_OTLP_ENDPOINT" | "WEFT_TRACE_SAMPLE");
+    name == "PORT" || (name.starts_with("WEFT_") && !is_for_all)
 }
 
 /// Where we are.
@@ -49,4 +54,16 @@ pub fn find_program(program: &str, dir: &Path, path: &OsString) -> Option<PathBu
         return place.is_file().then_some(place);
     }
     std::env::split_paths(path).map(|dir| dir.join(program)).find(|place| place.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_meant_for_all_is_inherited_and_what_speaks_of_one_is_not() {
+        let names =
+            ["PORT", "WEFT_OUTBOUND", "WEFT_LOG_FORMAT", "WEFT_OTLP_ENDPOINT", "WEFT_TRACE_SAMPLE", "PATH"];
+        assert_eq!(names.map(is_ours), [true, true, false, false, false, false]);
+    }
 }

@@ -47,6 +47,15 @@ fn grpc_response(code: ErrorCode, detail: &'static str) -> Response<ResponseBody
     response
 }
 
+/// Leaves our words out of an answer to HEAD, which has no body: HTTP/2's server would send it.
+pub(crate) fn leave_body_out(response: &mut Response<ResponseBody>) {
+    if let ResponseBody::Text(Some(text)) = response.body() {
+        let length = HeaderValue::from(text.len());
+        response.headers_mut().insert(header::CONTENT_LENGTH, length);
+        *response.body_mut() = ResponseBody::Empty;
+    }
+}
+
 /// The whole HTTP/1 answer to what is no request that anyone could be asked about; it ends the connection.
 pub(crate) const fn raw(code: ErrorCode) -> &'static [u8] {
     match code {

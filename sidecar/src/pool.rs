@@ -94,10 +94,9 @@ struct Idle {
 #[derive(Debug)]
 struct Shared {
     sender: http2::SendRequest<RequestBody>,
-    streams: Rc<Cell<usize>>,
+    streams: Rc<Streams>,
     /// What the peer allows at the moment.
     streams_max: Rc<Cell<usize>>,
-    used_at: u64,
     age: Age,
 }
 
@@ -117,7 +116,15 @@ enum Sender {
 
 /// One stream counted on a shared connection.
 #[derive(Debug)]
-pub(crate) struct StreamSlot(Rc<Cell<usize>>);
+pub(crate) struct StreamSlot(Rc<Streams>);
+
+/// The streams of a shared connection.
+#[derive(Debug, Default)]
+struct Streams {
+    in_use: Cell<usize>,
+    /// When the last of them began or ended, on the process's clock.
+    used_at: Cell<u64>,
+}
 
 /// What holds a response's connection while its body is read.
 #[derive(Debug)]
@@ -231,7 +238,7 @@ impl Pool {
             !idle.sender.is_closed() && within(idle.since, now, IDLE_MAX) && !idle.age.is_over(age_max, now)
         });
         self.shared.borrow_mut().retain(|shared| {
-            let is_used = shared.streams.get() > 0 || within(shared.used_at, now, IDLE_MAX);
+            let is_used = !shared.streams.is_idle() || within(shared.streams.used_at.get(), now, IDLE_MAX);
             !shared.sender.is_closed() && is_used && !shared.age.is_over(age_max, now)
         });
     }
@@ -272,22 +279,31 @@ impl Pool {
                 return Err(ConnectError::Shared);
             }
         }
-        if self.places.as_ref().is_some_and(|places| self.shared.borrow().len() >= places.max) {
-            return Err(ConnectError::Refused(ErrorCode::Overloaded));
-        }
+        self.make_room()?;
         let connecting = Connecting::begin(self);
         let made = connect::http2(&self.dial, &self.connections).await;
         let (sender, streams_max) = made.inspect_err(|_| {
             self.connect_failures.set(self.connect_failures.get().wrapping_add(1));
         })?;
-        let streams = Rc::default();
-        let slot = StreamSlot::take(&streams);
-        let now = clock::now();
-        let shared =
-            Shared { sender: sender.clone(), streams, streams_max, used_at: now, age: Age::new(now) };
+        let (streams, now) = (Rc::default(), clock::now());
+        let slot = StreamSlot::take(&streams, now);
+        let shared = Shared { sender: sender.clone(), streams, streams_max, age: Age::new(now) };
         self.shared.borrow_mut().push(shared);
         drop(connecting);
         Ok(Lease { sender: Sender::Http2 { sender, _slot: slot }, is_reused: false, taken_at: now })
+    }
+
+    /// Where shared connections are limited, one that nobody uses makes room for another.
+    fn make_room(&self) -> Result<(), ConnectError> {
+        let Some(places) = &self.places else { return Ok(()) };
+        let mut shared = self.shared.borrow_mut();
+        if shared.len() < places.max {
+            return Ok(());
+        }
+        let idle = shared.iter().position(|shared| shared.streams.is_idle());
+        let idle = idle.ok_or(ConnectError::Refused(ErrorCode::Overloaded))?;
+        drop(shared.remove(idle));
+        Ok(())
     }
 
     fn free_stream(&self, idle_max: Duration, now: u64) -> Option<Lease> {
@@ -297,11 +313,10 @@ impl Pool {
         connections.retain(|shared| !shared.sender.is_closed() && !shared.age.is_over(age_max, now));
         let free = connections.iter_mut().find(|shared| {
             let limit = shared.streams_max.get().min(STREAMS_MAX);
-            let in_use = shared.streams.get();
-            in_use < limit && (in_use > 0 || within(shared.used_at, now, idle_max))
+            let in_use = shared.streams.in_use.get();
+            in_use < limit && (in_use > 0 || within(shared.streams.used_at.get(), now, idle_max))
         })?;
-        free.used_at = now;
-        let slot = StreamSlot::take(&free.streams);
+        let slot = StreamSlot::take(&free.streams, now);
         let sender = Sender::Http2 { sender: free.sender.clone(), _slot: slot };
         Some(Lease { sender, is_reused: true, taken_at: now })
     }
@@ -368,16 +383,26 @@ impl Carrier {
     }
 }
 
+impl Streams {
+    fn is_idle(&self) -> bool {
+        self.in_use.get() == 0
+    }
+}
+
 impl StreamSlot {
-    fn take(streams: &Rc<Cell<usize>>) -> Self {
-        streams.set(streams.get() + 1);
+    fn take(streams: &Rc<Streams>, now: u64) -> Self {
+        streams.in_use.set(streams.in_use.get() + 1);
+        streams.used_at.set(now);
         Self(Rc::clone(streams))
     }
 }
 
 impl Drop for StreamSlot {
     fn drop(&mut self) {
-        self.0.set(self.0.get().saturating_sub(1));
+        self.0.in_use.set(self.0.in_use.get().saturating_sub(1));
+        if self.0.is_idle() {
+            self.0.used_at.set(clock::now());
+        }
     }
 }
 

@@ -107,7 +107,9 @@ fn is_plain_host(head: &Parts, fields: Fields) -> bool {
     if fields.has(Field::HOSTS) || (host.is_none() && head.version == Version::HTTP_11) {
         return false;
     }
-    host.is_none_or(|host| is_host(host.as_bytes())) && is_plain_authority(&head.uri, head.version)
+    host.is_none_or(|host| is_host(host.as_bytes()))
+        && is_plain_authority(&head.uri, head.version)
+        && (head.version < Version::HTTP_2 || head.uri.authority().is_some() || host.is_none_or(is_authority))
 }
 
 fn is_plain_authority(uri: &Uri, version: Version) -> bool {
@@ -135,6 +137,11 @@ fn is_host(host: &[u8]) -> bool {
     };
     let is_name = name.first() == Some(&b'[') || name.iter().all(|byte| is_name_byte(*byte));
     is_name && (rest.is_empty() || rest.strip_prefix(b":").is_some_and(is_port))
+}
+
+/// What stands in the place of an `:authority` that is not there is written as one (RFC 9113 section 8.3.1).
+fn is_authority(host: &HeaderValue) -> bool {
+    http::uri::Authority::try_from(host.as_bytes()).is_ok()
 }
 
 fn is_name_byte(byte: u8) -> bool {
@@ -205,6 +212,12 @@ mod tests {
     fn one_host_that_is_a_host_is_demanded() {
         assert!(!is_plain("GET", "/", &[]));
         assert!(!is_plain("GET", "/", &[("host", "a"), ("host", "a")]));
+        for host in ["", "a%b"] {
+            let mut plain = head("GET", "/", &[("host", host)]);
+            assert!(is_plain_request(&plain, Fields::of(&plain.headers)), "{host}");
+            plain.version = Version::HTTP_2;
+            assert!(!is_plain_request(&plain, Fields::of(&plain.headers)), "no `:authority`: {host}");
+        }
         for host in
             ["a b", "a,b", "a/b", "a@b", "a:b", "a:1:2", "a:99999", "[::1", "[::1]x", "a\tb", "http://a"]
         {

@@ -33,7 +33,8 @@ pub(super) struct Settings {
     /// Name of the machine [default: its host name]
     #[arg(long, env = "WEFT_NODE", value_name = "NAME")]
     pub(super) node: Option<String>,
-    /// Where the application listens; with a command and without this flag, a free port is given to it as PORT
+    /// Where the application listens; with a command and without this flag: the variable PORT, or a
+    /// free port, which it is given as PORT
     #[arg(long, env = "WEFT_APP", value_name = "IP:PORT")]
     pub(super) app: Option<String>,
     /// What the application speaks: auto, http, http2, grpc, tcp [default: auto]
@@ -70,7 +71,7 @@ pub(super) struct Settings {
     /// the control plane]
     #[arg(long, env = "WEFT_ADVERTISE", value_name = "IP:PORT")]
     pub(super) advertise: Option<String>,
-    /// /live, /ready, /metrics and /config_dump [default: 127.0.0.1:4191]
+    /// /live, /ready, /metrics, /explain, /tap and /config_dump [default: 127.0.0.1:4191]
     #[arg(long, env = "WEFT_ADMIN", value_name = "IP:PORT")]
     pub(super) admin: Option<String>,
     /// For the snapshot and ports.json [default: a folder by instance under the user's state directory]
@@ -108,7 +109,8 @@ pub(super) struct Settings {
     /// slower:TIME, or a class of status as 4xx [default: all]
     #[arg(long, env = "WEFT_ACCESS_LOG_WHEN", value_name = "CONDITION", value_delimiter = ',')]
     pub(super) access_log_when: Vec<String>,
-    /// How many of the last requests are kept for `weft explain`; 0 = none [default: 1024]
+    /// How many of the last requests are kept for `weft explain`, 65536 at most; 0 = none
+    /// [default: 1024]
     #[arg(long, env = "WEFT_EXPLAIN_REQUESTS", value_name = "N")]
     pub(super) explain_requests: Option<usize>,
     /// A collector of traces that speaks OTLP over gRPC, as http://127.0.0.1:4317; without one nothing is traced,
@@ -138,7 +140,7 @@ pub(super) struct Settings {
     #[arg(long, env = "WEFT_NO_PROXY_ENV", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_parser = BoolishValueParser::new(), value_name = "BOOL")]
     pub(super) no_proxy_env: Option<bool>,
-    /// The application to start when the sidecar is ready; `$PORT` in it is replaced
+    /// The application to start once the sidecar listens and knows its upstreams; `$PORT` in it is replaced
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) command: Vec<String>,
     #[arg(skip)]

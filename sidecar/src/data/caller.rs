@@ -49,6 +49,8 @@ pub(crate) struct Caller {
     /// Bytes that were read when the last call ended.
     mark: Cell<u64>,
     must_rest: Cell<bool>,
+    /// A call had its answer before all of its request was read, which ends an HTTP/1 connection.
+    was_answered_early: Cell<bool>,
     waker: RefCell<Option<Waker>>,
     metrics: Arc<ConnectionMetrics>,
     _open: OpenConnection,
@@ -80,11 +82,22 @@ impl Caller {
             body: RefCell::default(),
             mark: Cell::new(0),
             must_rest: Cell::new(false),
+            was_answered_early: Cell::new(false),
             waker: RefCell::default(),
             metrics: Arc::clone(metrics),
             _open: OpenConnection::new(metrics),
             _place: place,
         })
+    }
+
+    /// The answer to the current call comes before all of its request.
+    pub(crate) fn is_answered_early(&self) {
+        self.was_answered_early.set(true);
+    }
+
+    /// Whether that happened.
+    pub(crate) fn was_answered_early(&self) -> bool {
+        self.was_answered_early.get()
     }
 
     /// HTTP/1 is served from here on by the task of `waker`.

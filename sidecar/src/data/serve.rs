@@ -147,11 +147,12 @@ where
             let ended = ended.await;
             let stream = (*server).into_parts().map(only_the_stream);
             if let Some(result) = ended {
-                if let Some(code) = refused.code() {
+                let refusal = refused.code();
+                if let Some(code) = refusal {
                     record_refusal(thread, served, code);
-                    if let Some(stream) = stream {
-                        linger(stream).await;
-                    }
+                }
+                if let Some(stream) = stream.filter(|_| refusal.is_some() || caller.was_answered_early()) {
+                    linger(stream).await;
                 }
                 return result;
             }
@@ -170,7 +171,7 @@ fn only_the_stream<S>(parts: http1::Parts<TokioIo<Guarded>, S>) -> Stream {
     stream
 }
 
-/// Takes what a refused client still sends: to close with bytes unread would reset the connection, and the answer
+/// Takes what a client still sends that was refused, or answered before all was read: to close with bytes unread would reset the connection, and the answer
 /// might be lost with it (RFC 9112 section 9.6).
 async fn linger(mut stream: Stream) {
     let mut left = LINGER_BYTES_MAX;

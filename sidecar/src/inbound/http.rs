@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, pin::pin, rc::Rc};
 
-use ::http::{HeaderMap, HeaderValue, Request, Response, Version, request::Parts};
+use ::http::{HeaderMap, HeaderValue, Method, Request, Response, Version, request::Parts};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::time::timeout;
@@ -18,7 +18,7 @@ use crate::{
     exchange::{Answered, Failure, Side, exchange},
     fields::{Field, Fields},
     forward::{self, REQUEST_ID, WEFT_ATTEMPT, WEFT_ERROR, WEFT_HOPS, WEFT_RETRIED},
-    forwarded,
+    forwarded, local_error,
     outbound::{deadline, is_idempotent},
     pool::{Carrier, Pool, Wire},
     record::{Line, RecordGuard},
@@ -46,6 +46,8 @@ pub(super) async fn call(
 ) -> Response<ResponseBody> {
     let (mut head, body) = request.into_parts();
     let (version, mut fields) = (head.version, Fields::of(&head.headers));
+    let is_head = head.method == Method::HEAD;
+    let unread = (!body.is_end_stream()).then(|| Rc::clone(&caller));
     let span = thread.begin_span(&mut head.headers, &mut fields);
     let line = thread.recorder.is_on().then(|| Line::of(&head, fields));
     let metrics = thread.inbound.metrics.as_ref().unwrap_or(&thread.unrouted);
@@ -64,6 +66,10 @@ pub(super) async fn call(
         && (thread.inbound.is_draining.get() || !received.is_whole() || forward::is_bad_request(&response))
     {
         forward::say_close(&mut response);
+        unread.iter().filter(|_| !received.is_whole()).for_each(|caller| caller.is_answered_early());
+    }
+    if is_head {
+        local_error::leave_body_out(&mut response);
     }
     response
 }

@@ -42,6 +42,8 @@ use crate::{
     record::{self, Why},
 };
 
+/// What is no wait yet, in nanoseconds.
+const SHORT_NANOS: u64 = 1_000_000;
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// What the last attempt came to.
@@ -104,8 +106,7 @@ pub(super) async fn run(call: &mut Call) -> Last {
         if !wait.is_zero() {
             Box::pin(tokio::time::sleep(wait)).await;
         }
-        call.now = clock::now();
-        call.renew_service();
+        call.go_on_from(clock::now());
     }
 }
 
@@ -118,6 +119,11 @@ async fn enter(call: &mut Call) -> Result<(), ErrorCode> {
         Ok(place) => {
             call.record.holds().place = place;
             call.record.was_limited();
+            // It may have waited, and what was known before the wait is no more.
+            let now = clock::now();
+            if now.saturating_sub(call.now) > SHORT_NANOS {
+                call.go_on_from(now);
+            }
             Ok(())
         }
         Err(Full) => {
@@ -274,13 +280,17 @@ impl Call {
         }
         let policy = &self.service.policy.outlier;
         match outcome.fault() {
+            // What the caller sent too much of is nobody else's fault.
+            Some(_) if self.record.received.is_over() => {}
             Some(fault) => {
                 load::blame(&self.service, endpoint, fault, policy, &mut self.thread.rng.borrow_mut());
             }
             None if matches!(outcome, Outcome::Answer { .. }) => load::praise(endpoint),
             None => {}
         }
-        if let (Some(rates), Some(has_failed)) = (&policy.success_rate, outcome.has_failed()) {
+        if let (Some(rates), Some(has_failed)) = (&policy.success_rate, outcome.has_failed())
+            && !self.record.received.is_over()
+        {
             let mut rng = self.thread.rng.borrow_mut();
             load::count_answer(&self.service, endpoint, has_failed, rates, &mut rng);
         }

@@ -11,7 +11,7 @@
 
 use std::{future, net::IpAddr, pin::Pin, rc::Rc};
 
-use http::{HeaderMap, HeaderValue, Request, Response, Version, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, request::Parts};
 use http_body::Body;
 use hyper::body::Incoming;
 
@@ -34,6 +34,7 @@ use crate::{
     },
     fields::{Field, Fields},
     forward::{self, REQUEST_ID},
+    local_error,
     record::{Line, RecordGuard},
     upgrade::Asked,
 };
@@ -64,7 +65,7 @@ pub(super) fn call(
     caller: Rc<Caller>,
     request: Request<Incoming>,
 ) -> impl Future<Output = Response<ResponseBody>> + use<> {
-    let version = request.version();
+    let (version, is_head) = (request.version(), request.method() == Method::HEAD);
     let (mut head, body) = request.into_parts();
     let mut fields = Fields::of(&head.headers);
     let inherited = hops::inherit(&thread.shared.traces, &mut head.headers, &mut fields);
@@ -77,6 +78,7 @@ pub(super) fn call(
     let mut record = RecordGuard::begin(&thread.recorder, &thread.unrouted, line);
     record.is_traced(span);
     let peer = Some(caller.peer.ip().to_canonical());
+    let unread = (!body.is_end_stream()).then(|| Rc::clone(&caller));
     record.came_on(caller, &body, &thread.config.limits);
     record.hops = hops::count(&head.headers, fields, inherited.as_ref(), came_with_id);
     if inherited.is_some() {
@@ -88,6 +90,10 @@ pub(super) fn call(
         let mut response = begun.finish().await;
         if version < Version::HTTP_2 && (!received.is_whole() || forward::is_bad_request(&response)) {
             forward::say_close(&mut response);
+            unread.iter().filter(|_| !received.is_whole()).for_each(|caller| caller.is_answered_early());
+        }
+        if is_head {
+            local_error::leave_body_out(&mut response);
         }
         response
     }
@@ -204,7 +210,8 @@ impl Coming {
             fields = Fields::of(&head.headers);
         }
         let mut decision = decide(&head, fields, &policy, total);
-        match hops::limit(&record, decision.limit) {
+        let limit = decision.limit.map_or(Ok(None), |limit| limit.after(now.saturating_sub(record.began())));
+        match limit.and_then(|limit| hops::limit(&record, limit)) {
             Ok(limit) => decision.limit = limit,
             Err(code) => return Begun::answered(refuse(code, decision.grpc, record)),
         }

@@ -123,7 +123,7 @@ pub(super) async fn in_time<T>(
     let mut patience = limit.map(|limit| Patience::new(limit, meter));
     if let Some(patience) = patience.take_if(|patience| patience.step() < COARSE_MIN) {
         // On the heap, as it is rare and a timer is large.
-        return Box::pin(in_short_time(work, patience)).await;
+        return Box::pin(in_short_time(work, patience, waiting)).await;
     }
     let wait = waiting.begin(patience.as_ref().map(Patience::step));
     poll_fn(|cx| {
@@ -143,9 +143,16 @@ pub(super) async fn in_time<T>(
 async fn in_short_time<T>(
     mut work: Pin<&mut impl Future<Output = T>>,
     mut patience: Patience<'_>,
+    waiting: &Rc<Waiting>,
 ) -> Option<T> {
+    // Its time is the timer's affair; but it is woken when an endpoint turns critical.
+    let wait = waiting.begin(None);
     loop {
-        if let Ok(done) = tokio::time::timeout(patience.step(), work.as_mut()).await {
+        let polled = poll_fn(|cx| {
+            wait.is_over(cx);
+            work.as_mut().poll(cx)
+        });
+        if let Ok(done) = tokio::time::timeout(patience.step(), polled).await {
             return Some(done);
         }
         if patience.is_over() {
@@ -210,7 +217,7 @@ impl Call {
                 Some(limit) => limit.time -= delay,
                 None => {}
             }
-            self.now = clock::now();
+            self.go_on_from(clock::now());
         }
         fault.abort.map_or(Ok(()), |status| Err(Ended::Aborted(status)))
     }
@@ -255,8 +262,9 @@ impl Call {
         response
     }
 
-    /// Takes over what discovery has said since the last attempt.
-    pub(super) fn renew_service(&mut self) {
+    /// After a wait: it is `now`, and discovery may have said something since.
+    pub(super) fn go_on_from(&mut self, now: u64) {
+        self.now = now;
         let newest = self.thread.service(&self.service.table.name, &self.service.port_name);
         if let Some(newest) = newest {
             self.service = newest;
@@ -330,6 +338,22 @@ mod tests {
             tokio::task::LocalSet::new().run_until(in_time(pin!(upload), limit, &waiting, &meter)).await;
         assert_eq!(done, None::<()>);
         assert!(begun.elapsed() < second * 5 / 4, "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_in_a_hurry_is_woken_with_all_others() {
+        let (begun, meter, waiting) =
+            (tokio::time::Instant::now(), Meter::new(None), Rc::<Waiting>::default());
+        let is_critical = std::cell::Cell::new(false);
+        let work = poll_fn(|_| if is_critical.get() { Poll::Ready(()) } else { Poll::Pending });
+        let limit = Some(Limit { time: COARSE_MIN / 2, is_deadline: true });
+        let turns_critical = async {
+            is_critical.set(true);
+            waiting.wake_all();
+        };
+        let work = pin!(work);
+        let (done, ()) = tokio::join!(in_time(work, limit, &waiting, &meter), turns_critical);
+        assert_eq!((done, begun.elapsed()), (Some(()), Duration::ZERO));
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, request::Parts};
-use weft_model::policy::Policy;
+use weft_model::{error_code::ErrorCode, policy::Policy};
 
 use crate::{
     fields::{Field, Fields},
@@ -34,6 +34,21 @@ pub(crate) struct Limit {
     pub(crate) time: Duration,
     /// The caller's deadline rather than the policy's timeout.
     pub(crate) is_deadline: bool,
+}
+
+impl Limit {
+    /// What is left of it after `waited` nanoseconds, in which nothing could begin: a deadline comes nearer meanwhile,
+    /// and a policy's timeout has not begun.
+    ///
+    /// # Errors
+    /// `deadline-exceeded` when nothing is left.
+    pub(super) fn after(self, waited: u64) -> Result<Option<Self>, ErrorCode> {
+        if waited == 0 || !self.is_deadline {
+            return Ok(Some(self));
+        }
+        let time = self.time.saturating_sub(Duration::from_nanos(waited));
+        if time.is_zero() { Err(ErrorCode::DeadlineExceeded) } else { Ok(Some(Self { time, ..self })) }
+    }
 }
 
 /// Puts policy and request together; `total` is what a rule says of the time to the response head.
@@ -129,6 +144,16 @@ mod tests {
     fn a_key_makes_a_post_idempotent() {
         let idempotent = |headers: &[_]| decided(&head(Method::POST, headers), None).idempotent;
         assert!(idempotent(&[("idempotency-key", "1")]) && !idempotent(&[]));
+    }
+
+    #[test]
+    fn a_deadline_comes_nearer_while_a_name_is_asked_for_and_a_timeout_does_not() {
+        let limit = |is_deadline| Limit { time: Duration::from_millis(200), is_deadline };
+        let after = |is_deadline, millis: u64| limit(is_deadline).after(millis * 1_000_000);
+        let left = Limit { time: Duration::from_millis(50), is_deadline: true };
+        assert_eq!(after(true, 150), Ok(Some(left)));
+        assert_eq!(after(true, 200), Err(ErrorCode::DeadlineExceeded));
+        assert_eq!(after(false, 900), Ok(Some(limit(false))));
     }
 
     #[test]

@@ -240,3 +240,38 @@ async fn two_data_threads_share_ports_words_and_sums() {
     timeout(DEADLINE, threads.drained()).await.unwrap();
     timeout(DEADLINE, threads.shutdown()).await.unwrap();
 }
+
+#[tokio::test]
+async fn our_answer_to_head_has_no_body_in_http2_either() {
+    let caller = Sidecar::start(config());
+    let head = Request::head("http://nowhere/").body(Full::default()).unwrap();
+    let answered = send_h2(caller.outbound, head).await;
+    let got = (answered.status, answered.header("weft-error"), answered.body.len());
+    assert_eq!(got, (404, "no-route", 0));
+    let whole = get(caller.outbound, "nowhere").await;
+    for head in
+        [answered, send(caller.outbound, request("HEAD", "nowhere").body(Full::default()).unwrap()).await]
+    {
+        assert_eq!(head.header("content-length"), whole.body.len().to_string());
+    }
+}
+
+#[tokio::test]
+async fn who_is_answered_while_it_sends_can_read_the_answer() {
+    let caller = Sidecar::start(config());
+    let mut io = TcpStream::connect(caller.outbound).await.unwrap();
+    let part = [b'x'; 64 * 1_024];
+    let head = format!("POST / HTTP/1.1\r\nhost: nowhere\r\ncontent-length: {}\r\n\r\n", 64 * part.len());
+    io.write_all(head.as_bytes()).await.unwrap();
+    io.write_all(&part).await.unwrap();
+    io.readable().await.unwrap();
+    // The answer is there, and of the rest nobody asks for anything.
+    for _ in 0..8 {
+        io.write_all(&part).await.unwrap();
+    }
+    io.shutdown().await.unwrap();
+    let mut answer = Vec::new();
+    timeout(DEADLINE, io.read_to_end(&mut answer)).await.unwrap().unwrap();
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("connection: close"), "{answer}");
+}

@@ -25,5 +25,6 @@ mod load;
 mod mesh;
 mod opaque;
 mod retries;
+mod reuse;
 mod routes;
 mod tunnel;

@@ -61,7 +61,7 @@ pub(super) async fn race(
             }
             () = sleep_until(due), if started < policy.attempts_max => {
                 due = Instant::now() + policy.delay;
-                call.now = clock::now();
+                call.go_on_from(clock::now());
                 if let Some(endpoint) = hedge(call, tried) {
                     call.record.note_try(Why::Hedged, (0, None));
                     call.record.metrics().resilience.hedges.fetch_add(1, Relaxed);
