@@ -15,6 +15,7 @@
 mod age;
 mod connect;
 mod early_answer;
+mod streams;
 
 use std::{
     cell::{Cell, RefCell},
@@ -36,6 +37,7 @@ pub(crate) use self::{
     age::Age,
     connect::{ConnectError, Dial, HopBase, OpaqueStream, Target},
     early_answer::EarlyAnswer,
+    streams::{StreamSlot, Streams},
 };
 use crate::{body::RequestBody, clock, load::InFlight, metrics::ConnectionMetrics};
 
@@ -112,18 +114,6 @@ pub(crate) struct Lease {
 enum Sender {
     Http1 { sender: http1::SendRequest<RequestBody>, age: Age, place: Option<OwnedSemaphorePermit> },
     Http2 { sender: http2::SendRequest<RequestBody>, _slot: StreamSlot },
-}
-
-/// One stream counted on a shared connection.
-#[derive(Debug)]
-pub(crate) struct StreamSlot(Rc<Streams>);
-
-/// The streams of a shared connection.
-#[derive(Debug, Default)]
-struct Streams {
-    in_use: Cell<usize>,
-    /// When the last of them began or ended, on the process's clock.
-    used_at: Cell<u64>,
 }
 
 /// What holds a response's connection while its body is read.
@@ -238,7 +228,7 @@ impl Pool {
             !idle.sender.is_closed() && within(idle.since, now, IDLE_MAX) && !idle.age.is_over(age_max, now)
         });
         self.shared.borrow_mut().retain(|shared| {
-            let is_used = !shared.streams.is_idle() || within(shared.streams.used_at.get(), now, IDLE_MAX);
+            let is_used = !shared.streams.is_idle() || within(shared.streams.used_at(), now, IDLE_MAX);
             !shared.sender.is_closed() && is_used && !shared.age.is_over(age_max, now)
         });
     }
@@ -313,8 +303,8 @@ impl Pool {
         connections.retain(|shared| !shared.sender.is_closed() && !shared.age.is_over(age_max, now));
         let free = connections.iter_mut().find(|shared| {
             let limit = shared.streams_max.get().min(STREAMS_MAX);
-            let in_use = shared.streams.in_use.get();
-            in_use < limit && (in_use > 0 || within(shared.streams.used_at.get(), now, idle_max))
+            let in_use = shared.streams.in_use();
+            in_use < limit && (in_use > 0 || within(shared.streams.used_at(), now, idle_max))
         })?;
         let slot = StreamSlot::take(&free.streams, now);
         let sender = Sender::Http2 { sender: free.sender.clone(), _slot: slot };
@@ -380,29 +370,6 @@ impl Carrier {
         drop(idle);
         // Who waits for it finds the connection idle.
         drop(place);
-    }
-}
-
-impl Streams {
-    fn is_idle(&self) -> bool {
-        self.in_use.get() == 0
-    }
-}
-
-impl StreamSlot {
-    fn take(streams: &Rc<Streams>, now: u64) -> Self {
-        streams.in_use.set(streams.in_use.get() + 1);
-        streams.used_at.set(now);
-        Self(Rc::clone(streams))
-    }
-}
-
-impl Drop for StreamSlot {
-    fn drop(&mut self) {
-        self.0.in_use.set(self.0.in_use.get().saturating_sub(1));
-        if self.0.is_idle() {
-            self.0.used_at.set(clock::now());
-        }
     }
 }
 
