@@ -34,7 +34,7 @@ soak: tools interop ## the heavy tests, alone, with the figures of the issue, al
 	$(TEST_ENV) WEFT_BIN_DIR=$(TARGET_DIR)/demo WEFT_TEST_SCALE=soak \
 	    cargo nextest run --cargo-profile demo --workspace --profile soak
 
-bench: ## the sidecar beside nginx, HAProxy, Envoy and a bare hyper proxy, 15 minutes; writes docs/benchmarks.md
+bench: ## the sidecar beside nginx, HAProxy, Envoy and a bare hyper proxy, 25 minutes; writes docs/benchmarks.md
 	@benches/setup.sh
 	cargo build --release -p weft-sidecar -p weft-control-plane -p weft-benches
 	$(TARGET_DIR)/release/weft-bench run --envoy target/bench/envoy --document docs/benchmarks.md \
