@@ -84,7 +84,9 @@ pub struct SidecarConfig {
     pub advertise: Option<SocketAddr>,
     /// `/live`, `/ready`, `/metrics`, `/config_dump`.
     pub admin: SocketAddr,
-    /// For the snapshot.
+    /// Where it is a message broker; `None` = it keeps no queues.
+    pub queue_host: Option<QueueHostConfig>,
+    /// For the snapshot, and for messages.
     pub data_dir: PathBuf,
     /// Listeners beyond loopback are wanted.
     pub insecure_listen: bool,
@@ -179,6 +181,15 @@ pub struct InstanceConfig {
     pub weight: u16,
     /// Where it stands.
     pub zone: String,
+}
+
+/// A sidecar that keeps queues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct QueueHostConfig {
+    /// Where AMQP clients connect.
+    pub amqp: SocketAddr,
+    /// The management API.
+    pub management: SocketAddr,
 }
 
 /// A fixed local port to a service.

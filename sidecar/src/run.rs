@@ -15,6 +15,7 @@ use std::{net::TcpListener, sync::Arc, time::Duration};
 use anyhow::Context;
 use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, watch};
+use weft_broker::server::Broker;
 use weft_model::{check::CheckSpec, endpoint::Health};
 use weft_runtime::{
     check,
@@ -44,6 +45,7 @@ mod bound;
 mod data_dir;
 pub(crate) mod health;
 mod names;
+mod queue_host;
 
 use bound::Bound;
 use data_dir::DataDir;
@@ -83,6 +85,7 @@ struct Sidecar {
     drain: Drain,
     discovery: Option<DiscoveryHandle>,
     app: Option<App>,
+    broker: Option<Broker>,
 }
 
 /// Why the serving ended.
@@ -100,7 +103,8 @@ impl Sidecar {
         let listeners = data::Listeners::bind(&config)?;
         let options = listen::Options { insecure_ok: config.insecure_listen, reuse_port: false };
         let admin_listener = listen::bind(config.admin, "the admin server (--admin)", options)?;
-        let bound = Bound::new(&config, &listeners, &admin_listener)?;
+        let (broker, queue_host) = queue_host::start(&config)?.unzip();
+        let bound = Bound::new(&config, &listeners, &admin_listener, queue_host)?;
         let config = Arc::new(config);
         let (directory, publisher, demands) = table::directory(Home::from(&*config));
         let counts = Arc::new(DataMetrics::default());
@@ -117,8 +121,9 @@ impl Sidecar {
         registry.register_collector(Box::new(Arc::clone(&counts)));
         registry.register_collector(Box::new(TableMetrics(directory.clone())));
         let drain = Drain::new();
+        let (discovery, app) = (None, None);
         let mut sidecar =
-            Self { config, bound, data_dir, data, readiness, directory, drain, discovery: None, app: None };
+            Self { config, bound, data_dir, data, readiness, directory, drain, discovery, app, broker };
         let health = sidecar.start_checks();
         sidecar.start_discovery(publisher, demands, health)?;
         sidecar.start_waiting_for_names();
@@ -151,6 +156,7 @@ impl Sidecar {
             }
         };
         self.data.shutdown().await;
+        queue_host::stop(self.broker.take()).await;
         if let Err(error) = self.drain.finish(TASKS_TIMEOUT).await {
             tracing::warn!(%error, "not everything has ended");
         }

@@ -83,8 +83,8 @@ pub struct FieldTable(Vec<(String, FieldValue)>);
 
 impl FieldTable {
     /// An empty one.
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self(Vec::new())
     }
 
     /// The first value of that name.

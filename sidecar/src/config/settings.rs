@@ -74,7 +74,17 @@ pub(super) struct Settings {
     /// /live, /ready, /metrics, /explain, /tap and /config_dump [default: 127.0.0.1:4191]
     #[arg(long, env = "WEFT_ADMIN", value_name = "IP:PORT")]
     pub(super) admin: Option<String>,
-    /// For the snapshot and ports.json [default: a folder by instance under the user's state directory]
+    /// Keep queues here: be a message broker, with its data in --data-dir
+    #[arg(long, env = "WEFT_QUEUE_HOST", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = BoolishValueParser::new(), value_name = "BOOL")]
+    pub(super) queue_host: Option<bool>,
+    /// Where AMQP 0-9-1 clients connect to a queue host [default: 127.0.0.1:5672]
+    #[arg(long, env = "WEFT_AMQP", value_name = "IP:PORT")]
+    pub(super) amqp: Option<String>,
+    /// The management API of a queue host, as RabbitMQ's [default: 127.0.0.1:15672]
+    #[arg(long, env = "WEFT_MANAGEMENT", value_name = "IP:PORT")]
+    pub(super) management: Option<String>,
+    /// For the snapshot, ports.json and, on a queue host, messages [default: a folder by instance under the user's state directory]
     #[arg(long, env = "WEFT_DATA_DIR", value_name = "DIR")]
     pub(super) data_dir: Option<PathBuf>,
     /// Listen beyond loopback, where the network itself is closed
@@ -208,7 +218,7 @@ impl Settings {
             control_plane service instance namespace node app protocol check check_interval check_timeout
             check_failures weight zone outbound inbound advertise admin data_dir insecure_listen egress threads
             access_log access_log_format access_log_sample explain_requests log_format log connection_age_max
-            outbound_connection_age_max drain_timeout no_proxy_env otlp_endpoint trace_sample;
+            outbound_connection_age_max drain_timeout no_proxy_env otlp_endpoint trace_sample queue_host amqp management;
             tags subscribe access_log_when command upstreams services
         )
     }
@@ -231,6 +241,8 @@ impl Settings {
             &mut self.inbound,
             &mut self.advertise,
             &mut self.admin,
+            &mut self.amqp,
+            &mut self.management,
             &mut self.egress,
             &mut self.access_log,
             &mut self.access_log_format,

@@ -10,7 +10,10 @@ use anyhow::Context;
 use serde::Serialize;
 use weft_model::name::ServiceName;
 
-use crate::{config::SidecarConfig, data::Listeners};
+use crate::{
+    config::{QueueHostConfig, SidecarConfig},
+    data::Listeners,
+};
 
 /// Documentation addresses (RFC 5737): no packet is sent there, only the route is looked up.
 const SOMEWHERE: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 1), 9);
@@ -23,6 +26,9 @@ pub(super) struct Bound {
     pub(super) admin: SocketAddr,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) app: Option<SocketAddr>,
+    /// Of a queue host.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub(super) queue_host: Option<QueueHostConfig>,
     /// By the name that the application dials: bare in our own namespace.
     upstreams: BTreeMap<String, SocketAddr>,
     #[serde(skip)]
@@ -30,7 +36,12 @@ pub(super) struct Bound {
 }
 
 impl Bound {
-    pub(super) fn new(config: &SidecarConfig, data: &Listeners, admin: &TcpListener) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        config: &SidecarConfig,
+        data: &Listeners,
+        admin: &TcpListener,
+        queue_host: Option<QueueHostConfig>,
+    ) -> anyhow::Result<Self> {
         let bound = "a listener that is bound has an address";
         let mut upstream_list = Vec::new();
         for listener in data.upstreams() {
@@ -44,6 +55,7 @@ impl Bound {
             outbound: data.outbound().context(bound)?,
             inbound: data.inbound().context(bound)?,
             admin: admin.local_addr()?,
+            queue_host,
             app: config.instance.as_ref().map(|instance| instance.app),
             upstreams: upstream_list.iter().map(|(service, at)| (dialled(service), *at)).collect(),
             upstream_list,

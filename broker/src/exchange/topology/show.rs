@@ -1,0 +1,44 @@
+//! Values of arguments as RabbitMQ's texts show them: Erlang's names of types, Erlang's notation.
+
+use crate::amqp::value::FieldValue;
+
+/// RabbitMQ's name of a value's type.
+pub fn type_name(value: &FieldValue) -> &'static str {
+    match value {
+        FieldValue::Bool(_) => "bool",
+        FieldValue::I8(_) => "byte",
+        FieldValue::U8(_) => "unsignedbyte",
+        FieldValue::I16(_) => "short",
+        FieldValue::U16(_) => "unsignedshort",
+        FieldValue::I32(_) => "signedint",
+        FieldValue::U32(_) => "unsignedint",
+        FieldValue::I64(_) => "long",
+        FieldValue::F32(_) => "float",
+        FieldValue::F64(_) => "double",
+        FieldValue::Decimal { .. } => "decimal",
+        FieldValue::LongString(_) => "longstr",
+        FieldValue::Array(_) => "array",
+        FieldValue::Timestamp(_) => "timestamp",
+        FieldValue::Table(_) => "table",
+        FieldValue::Bytes(_) => "binary",
+        FieldValue::Void => "void",
+    }
+}
+
+/// The value itself: text as it is, numbers and truth as Erlang writes them, what is nested by its number of entries.
+pub fn plain(value: &FieldValue) -> String {
+    match value {
+        FieldValue::Bool(value) => value.to_string(),
+        FieldValue::F32(value) => format!("{value:?}"),
+        FieldValue::F64(value) => format!("{value:?}"),
+        FieldValue::Decimal { scale, value } => format!("{{{scale},{value}}}"),
+        FieldValue::LongString(bytes) | FieldValue::Bytes(bytes) => {
+            String::from_utf8_lossy(bytes).into_owned()
+        }
+        FieldValue::Timestamp(value) => value.to_string(),
+        FieldValue::Array(values) => format!("[{} values]", values.len()),
+        FieldValue::Table(table) => format!("[{} entries]", table.len()),
+        FieldValue::Void => "undefined".to_owned(),
+        number => number.as_integer().unwrap_or_default().to_string(),
+    }
+}

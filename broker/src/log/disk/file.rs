@@ -1,0 +1,164 @@
+//! A directory of the system. It keeps a few files open, and knows nothing of what is in them.
+
+use std::{
+    collections::VecDeque,
+    fs::{self, File},
+    io::{self, ErrorKind},
+    os::{fd::AsFd, unix::fs::FileExt},
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use nix::{
+    errno::Errno,
+    fcntl::{FallocateFlags, fallocate},
+    sys::statvfs::statvfs,
+};
+
+use super::{Disk, FileName};
+
+/// Files kept open: the segment being filled, the one prepared, the checkpoint, some that are read.
+const OPEN_FILES_MAX: usize = 16;
+
+/// A [`Disk`] on the file system.
+#[derive(Debug)]
+pub struct FileDisk {
+    directory: PathBuf,
+    /// The most recently used last.
+    open: VecDeque<(FileName, File)>,
+}
+
+impl FileDisk {
+    /// The log in this directory, which must be there.
+    pub fn new(directory: &Path) -> Self {
+        Self { directory: directory.to_owned(), open: VecDeque::new() }
+    }
+
+    fn path(&self, name: FileName) -> PathBuf {
+        self.directory.join(name.to_string())
+    }
+
+    fn file(&mut self, name: FileName) -> io::Result<&File> {
+        let place = self.open.iter().rposition(|(open, _)| *open == name);
+        let entry = match place.and_then(|place| self.open.remove(place)) {
+            Some(entry) => entry,
+            None => (name, open(&self.path(name))?),
+        };
+        self.keep(entry);
+        self.open.back().map(|(_, file)| file).ok_or_else(|| ErrorKind::NotFound.into())
+    }
+
+    fn keep(&mut self, entry: (FileName, File)) {
+        if self.open.len() >= OPEN_FILES_MAX {
+            self.open.pop_front();
+        }
+        self.open.push_back(entry);
+    }
+
+    fn forget(&mut self, name: FileName) {
+        self.open.retain(|(open, _)| *open != name);
+    }
+}
+
+/// For reading and writing; for reading alone where the file may not be written, as the offline view's.
+fn open(path: &Path) -> io::Result<File> {
+    match File::options().read(true).write(true).open(path) {
+        Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
+            File::open(path)
+        }
+        opened => opened,
+    }
+}
+
+impl Disk for FileDisk {
+    fn list(&mut self) -> io::Result<Vec<FileName>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            names.extend(entry?.file_name().to_str().and_then(|name| name.parse::<FileName>().ok()));
+        }
+        Ok(names)
+    }
+
+    fn create(&mut self, name: FileName, bytes: u64) -> io::Result<()> {
+        let path = self.path(name);
+        let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+        if let Err(error) = set_aside(&file, bytes) {
+            let _ = fs::remove_file(&path);
+            return Err(error);
+        }
+        self.forget(name);
+        self.keep((name, file));
+        Ok(())
+    }
+
+    fn write_at(&mut self, name: FileName, mut offset: u64, pieces: &[Bytes]) -> io::Result<()> {
+        let file = self.file(name)?;
+        for piece in pieces {
+            file.write_all_at(piece, offset)?;
+            offset += piece.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn read_at(&mut self, name: FileName, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        let file = self.file(name)?;
+        let mut done = 0;
+        while let Some(rest) = into.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            match file.read_at(rest, offset + done as u64) {
+                Ok(0) => break,
+                Ok(read) => done += read,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    fn len(&mut self, name: FileName) -> io::Result<u64> {
+        Ok(self.file(name)?.metadata()?.len())
+    }
+
+    fn sync_data(&mut self, name: FileName) -> io::Result<()> {
+        self.file(name)?.sync_data()
+    }
+
+    fn sync_dir(&mut self) -> io::Result<()> {
+        File::open(&self.directory)?.sync_all()
+    }
+
+    fn rename(&mut self, from: FileName, to: FileName) -> io::Result<()> {
+        self.forget(from);
+        self.forget(to);
+        fs::rename(self.path(from), self.path(to))
+    }
+
+    fn remove(&mut self, name: FileName) -> io::Result<()> {
+        self.forget(name);
+        match fs::remove_file(self.path(name)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            done => done,
+        }
+    }
+
+    fn truncate(&mut self, name: FileName, bytes: u64) -> io::Result<()> {
+        self.file(name)?.set_len(bytes)
+    }
+
+    fn free_bytes(&mut self) -> io::Result<u64> {
+        let space = statvfs(&self.directory)?;
+        Ok(space.blocks_available().saturating_mul(space.fragment_size()))
+    }
+}
+
+/// Where the file system cannot, the file is long and has no room: the zeros that follow will find out.
+fn set_aside(file: &File, bytes: u64) -> io::Result<()> {
+    if bytes == 0 {
+        return Ok(());
+    }
+    let len = i64::try_from(bytes).map_err(|_| io::Error::from(ErrorKind::FileTooLarge))?;
+    match fallocate(file.as_fd(), FallocateFlags::empty(), 0, len) {
+        Ok(()) => Ok(()),
+        Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => file.set_len(bytes),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,346 @@
+//! A stream: an append-only line that consumers read without taking anything out, each from its own offset.
+//!
+//! The newest messages are in memory, so who follows the end reads nothing from the disk. Who reads further back has
+//! a small buffer of its own that is filled from the log. RabbitMQ's "Streams" is the specification.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use super::{consumers::ConsumerId, entry::Seq};
+use crate::{amqp::value::FieldValue, message::Message};
+
+/// Bytes of the newest messages in memory.
+pub const RECENT_BYTES_MAX: usize = 1024 * 1024;
+/// Messages that a reader from the disk has in memory before it asks for more.
+pub const READ_AHEAD: usize = 128;
+/// One time is noted for so many messages.
+const MARK_EVERY: Seq = 64;
+
+/// Where a consumer begins: `x-stream-offset`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offset {
+    /// With the first message that is there.
+    First,
+    /// With the last one.
+    Last,
+    /// With the next one to come.
+    Next,
+    /// With this one, or the first behind it that is there.
+    At(u64),
+    /// With the first that came at this time or later, milliseconds since 1970.
+    Since(u64),
+}
+
+impl Offset {
+    /// Reads the argument: `first`, `last`, `next`, a number, a timestamp, or an interval such as `5m` back from now.
+    /// None where it is none of them.
+    pub fn parse(value: Option<&FieldValue>, now_ms: u64) -> Option<Self> {
+        let Some(value) = value else { return Some(Self::Next) };
+        if let FieldValue::Timestamp(seconds) = value {
+            return Some(Self::Since(seconds.saturating_mul(1000)));
+        }
+        if let Some(number) = value.as_integer() {
+            return u64::try_from(number).ok().map(Self::At);
+        }
+        match value.as_str()? {
+            "first" => Some(Self::First),
+            "last" => Some(Self::Last),
+            "next" => Some(Self::Next),
+            interval => parse_age(interval).map(|age_ms| Self::Since(now_ms.saturating_sub(age_ms))),
+        }
+    }
+}
+
+/// An age such as `7D`: a number and one of Y, M, D, h, m, s; in milliseconds.
+pub fn parse_age(text: &str) -> Option<u64> {
+    let unit_at = text.len().checked_sub(1)?;
+    let (number, unit) = (text.get(..unit_at)?, text.get(unit_at..)?);
+    let seconds: u64 = match unit {
+        "Y" => 365 * 24 * 3600,
+        "M" => 30 * 24 * 3600,
+        "D" => 24 * 3600,
+        "h" => 3600,
+        "m" => 60,
+        "s" => 1,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(seconds)?.checked_mul(1000)
+}
+
+/// What one consumer gets next.
+#[derive(Debug)]
+pub enum StreamNext {
+    /// This one.
+    Message(Seq, Arc<Message>),
+    /// Something that has to be read first, from this offset on.
+    Load(Seq),
+    /// What is being read already.
+    Loading,
+    /// Nothing for now.
+    End,
+}
+
+#[derive(Debug, Default)]
+struct Cursor {
+    next: Seq,
+    buffer: VecDeque<(Seq, Arc<Message>)>,
+    loading: bool,
+}
+
+/// The stream.
+#[derive(Debug, Default)]
+pub struct Stream {
+    first: Seq,
+    next: Seq,
+    bytes: u64,
+    recent: VecDeque<(Seq, Arc<Message>)>,
+    recent_bytes: usize,
+    marks: VecDeque<(Seq, u64)>,
+    cursors: BTreeMap<ConsumerId, Cursor>,
+}
+
+impl Stream {
+    /// One that the log holds from `first` up to, not including, `next`, with what bodies weigh. When its messages came
+    /// is known again once they are read.
+    pub fn of_log(first: Seq, next: Seq, bytes: u64) -> Self {
+        Self { first, next, bytes, ..Self::default() }
+    }
+
+    /// The offset of the next message.
+    pub fn next_seq(&self) -> Seq {
+        self.next
+    }
+
+    /// The offset of the first message that is there.
+    pub fn first_seq(&self) -> Seq {
+        self.first
+    }
+
+    /// Messages in it.
+    pub fn len(&self) -> u64 {
+        self.next - self.first
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of bodies.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Bytes of memory that it holds.
+    pub fn warm_bytes(&self) -> usize {
+        self.recent_bytes
+    }
+
+    /// Appends one; its offset.
+    pub fn push(&mut self, message: Arc<Message>) -> Seq {
+        let seq = self.next;
+        self.next += 1;
+        self.bytes += message.body().len() as u64;
+        if seq.is_multiple_of(MARK_EVERY) || self.marks.is_empty() {
+            self.marks.push_back((seq, message.published_at_ms()));
+        }
+        self.recent_bytes += message.footprint();
+        self.recent.push_back((seq, message));
+        seq
+    }
+
+    /// Lets go of the oldest of what is in memory, where it is written and too much.
+    pub fn evict(&mut self, is_written: impl Fn(Seq) -> bool) {
+        while self.recent_bytes > RECENT_BYTES_MAX {
+            let Some((_, message)) = self.recent.front().filter(|(seq, _)| is_written(*seq)) else { return };
+            self.recent_bytes = self.recent_bytes.saturating_sub(message.footprint());
+            self.recent.pop_front();
+        }
+    }
+
+    /// Whether the first one is to go: the stream weighs more than `bytes_max`, or what stands behind the first came
+    /// before `oldest_ms`. The last one stays.
+    pub fn is_over(&self, bytes_max: Option<u64>, oldest_ms: Option<u64>) -> bool {
+        let heavy = bytes_max.is_some_and(|max| self.bytes > max);
+        let old = oldest_ms.is_some_and(|oldest| self.marks.get(1).is_some_and(|(_, at)| *at < oldest));
+        self.len() > 1 && (heavy || old)
+    }
+
+    /// When the messages behind the first mark came: from then on the first ones may be too old.
+    pub fn oldest_mark_ms(&self) -> Option<u64> {
+        self.marks.get(1).map(|(_, at)| *at)
+    }
+
+    /// Takes the first one out; its offset.
+    pub fn drop_first(&mut self, size: u64) -> Seq {
+        let seq = self.first;
+        self.first += 1;
+        self.bytes = self.bytes.saturating_sub(size);
+        while self.marks.get(1).is_some_and(|(mark, _)| *mark <= self.first) {
+            self.marks.pop_front();
+        }
+        while self.recent.front().is_some_and(|(recent, _)| *recent < self.first) {
+            if let Some((_, message)) = self.recent.pop_front() {
+                self.recent_bytes = self.recent_bytes.saturating_sub(message.footprint());
+            }
+        }
+        seq
+    }
+
+    /// A consumer begins.
+    pub fn attach(&mut self, consumer: ConsumerId, offset: Offset) {
+        let next = match offset {
+            Offset::First => self.first,
+            Offset::Last => self.next.saturating_sub(1).max(self.first),
+            Offset::Next => self.next,
+            Offset::At(at) => at.max(self.first),
+            Offset::Since(at_ms) => self.since(at_ms),
+        };
+        self.cursors.insert(consumer, Cursor { next, ..Cursor::default() });
+    }
+
+    /// As precise as the marks are: at most so many too early, never one too late.
+    fn since(&self, at_ms: u64) -> Seq {
+        let behind = self.marks.partition_point(|(_, mark_ms)| *mark_ms < at_ms);
+        if behind == self.marks.len()
+            && self.recent.back().is_none_or(|(_, last)| last.published_at_ms() < at_ms)
+        {
+            return self.next;
+        }
+        let mark = behind.checked_sub(1).and_then(|at| self.marks.get(at));
+        let from = mark.map_or(self.first, |(seq, _)| *seq).max(self.first);
+        let exact =
+            self.recent.iter().find(|(seq, message)| *seq >= from && message.published_at_ms() >= at_ms);
+        match (exact, self.recent.front()) {
+            (Some((seq, _)), Some((oldest, _))) if *oldest <= from => *seq,
+            _ => from,
+        }
+    }
+
+    /// A consumer ends.
+    pub fn detach(&mut self, consumer: ConsumerId) {
+        self.cursors.remove(&consumer);
+    }
+
+    /// What a consumer gets next; it is taken to have it.
+    pub fn next_for(&mut self, consumer: ConsumerId) -> StreamNext {
+        let Some(cursor) = self.cursors.get_mut(&consumer) else { return StreamNext::End };
+        cursor.next = cursor.next.max(self.first);
+        while cursor.buffer.front().is_some_and(|(seq, _)| *seq < cursor.next) {
+            cursor.buffer.pop_front();
+        }
+        if let Some((seq, message)) = cursor.buffer.pop_front() {
+            cursor.next = seq + 1;
+            return StreamNext::Message(seq, message);
+        }
+        if cursor.next >= self.next {
+            return StreamNext::End;
+        }
+        if let Some((oldest, _)) = self.recent.front()
+            && let Some(ahead) = cursor.next.checked_sub(*oldest)
+        {
+            let found = usize::try_from(ahead).ok().and_then(|at| self.recent.get(at));
+            if let Some((seq, message)) = found {
+                cursor.next = seq + 1;
+                return StreamNext::Message(*seq, Arc::clone(message));
+            }
+        }
+        if cursor.loading {
+            return StreamNext::Loading;
+        }
+        cursor.loading = true;
+        StreamNext::Load(cursor.next)
+    }
+
+    /// What was read for a consumer, in order. Nothing at all means that it cannot be read: it is passed over.
+    pub fn loaded(&mut self, consumer: ConsumerId, messages: Vec<(Seq, Arc<Message>)>, behind: Seq) {
+        let Some(cursor) = self.cursors.get_mut(&consumer) else { return };
+        cursor.loading = false;
+        if messages.is_empty() {
+            cursor.next = cursor.next.max(behind);
+        }
+        cursor.buffer.extend(messages);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Parts, Traits};
+
+    const A: ConsumerId = ConsumerId(1);
+
+    fn message(at_ms: u64) -> Arc<Message> {
+        let parts = Parts { exchange: "", routing_key: "s", properties: &[0, 0] };
+        Message::inline(parts, &[0; 1000], Traits::default(), at_ms)
+    }
+
+    fn stream(count: u64) -> Stream {
+        let mut stream = Stream::default();
+        for at in 0..count {
+            stream.push(message(at * 10));
+        }
+        stream
+    }
+
+    fn read(stream: &mut Stream) -> Vec<Seq> {
+        std::iter::from_fn(|| match stream.next_for(A) {
+            StreamNext::Message(seq, _) => Some(seq),
+            _ => None,
+        })
+        .collect()
+    }
+
+    #[test]
+    fn a_consumer_begins_where_it_asked_to() {
+        let cases = [
+            (Offset::First, vec![0, 1, 2, 3, 4]),
+            (Offset::Last, vec![4]),
+            (Offset::Next, vec![]),
+            (Offset::At(3), vec![3, 4]),
+            (Offset::Since(25), vec![3, 4]),
+            (Offset::Since(1000), vec![]),
+        ];
+        for (offset, expected) in cases {
+            let mut stream = stream(5);
+            stream.attach(A, offset);
+            assert_eq!(read(&mut stream), expected, "{offset:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_in_memory_is_asked_for_once() {
+        let mut stream = stream(5000);
+        stream.evict(|_| true);
+        stream.attach(A, Offset::First);
+        assert!(matches!(stream.next_for(A), StreamNext::Load(0)));
+        assert!(matches!(stream.next_for(A), StreamNext::Loading));
+        stream.loaded(A, vec![(0, message(0)), (1, message(0))], 2);
+        assert_eq!(read(&mut stream), [0, 1]);
+    }
+
+    #[test]
+    fn the_oldest_go_when_it_is_too_heavy_or_too_old() {
+        let mut stream = stream(10);
+        while stream.is_over(Some(4000), None) {
+            stream.drop_first(1000);
+        }
+        assert_eq!((stream.first_seq(), stream.len(), stream.bytes()), (6, 4, 4000));
+        stream.attach(A, Offset::At(2));
+        assert_eq!(read(&mut stream), [6, 7, 8, 9]);
+    }
+
+    #[test]
+    fn offsets_are_read_in_every_form() {
+        let text = |text: &str| Offset::parse(Some(&FieldValue::text(text)), 10_000_000);
+        assert_eq!(Offset::parse(None, 0), Some(Offset::Next));
+        assert_eq!(text("first"), Some(Offset::First));
+        assert_eq!(text("1h"), Some(Offset::Since(6_400_000)));
+        assert_eq!(text("sideways"), None);
+        assert_eq!(Offset::parse(Some(&FieldValue::I64(7)), 0), Some(Offset::At(7)));
+        assert_eq!(Offset::parse(Some(&FieldValue::Timestamp(2)), 0), Some(Offset::Since(2000)));
+        assert_eq!(Offset::parse(Some(&FieldValue::I64(-1)), 0), None);
+    }
+}

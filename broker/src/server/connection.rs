@@ -1,0 +1,214 @@
+//! One connection on the thread of its virtual host: bytes from the socket to the state, bytes from its outbox to the
+//! socket, heartbeats. It is read from only while it has credit.
+
+use std::{
+    io::{self, IoSlice},
+    rc::Rc,
+    time::Duration,
+};
+
+use bytes::BytesMut;
+use tokio::{
+    io::Interest,
+    net::TcpStream,
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    clock::now_ms,
+    host::{Arrival, Host},
+    limits::CLOSE_TIMEOUT,
+};
+use crate::{
+    amqp::{
+        frame,
+        heartbeat::{Beat, Heartbeat},
+    },
+    vhost::SessionId,
+};
+
+/// Slices of one vectored write.
+const SLICES: usize = 64;
+
+/// Why it ended.
+enum End {
+    /// Both sides said so, or the client left.
+    Closed,
+    /// The client was silent for too long.
+    Silent,
+    /// The socket broke.
+    Broken(io::Error),
+}
+
+struct Connection {
+    host: Rc<Host>,
+    id: SessionId,
+    socket: TcpStream,
+    buffer: BytesMut,
+    waker: Rc<Notify>,
+    heartbeat: Heartbeat,
+    /// Since when it is being closed by us.
+    closing: Option<Instant>,
+}
+
+/// Serves a connection until it ends.
+pub(super) async fn serve(host: Rc<Host>, arrival: Arrival) {
+    let Arrival { socket, buffer, info, counted } = arrival;
+    let socket = match TcpStream::from_std(socket) {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::warn!(%error, "a connection cannot be taken over");
+            return;
+        }
+    };
+    let name = info.name();
+    let heartbeat = Heartbeat::new(info.heartbeat, now_ms());
+    let (id, waker) = host.enter(info);
+    let mut connection =
+        Connection { host: Rc::clone(&host), id, socket, buffer, waker, heartbeat, closing: None };
+    match connection.run().await {
+        End::Closed => tracing::debug!(connection = name, "closed"),
+        End::Silent => tracing::warn!(connection = name, "missed heartbeats from client, connection closed"),
+        End::Broken(error) => tracing::debug!(connection = name, %error, "broken"),
+    }
+    host.leave(id);
+    drop(counted);
+}
+
+impl Connection {
+    async fn run(&mut self) -> End {
+        // What came behind the login is here already.
+        if !self.buffer.is_empty() {
+            self.take_in();
+        }
+        loop {
+            let wants_to_write = match self.flush() {
+                Ok(wants_to_write) => wants_to_write,
+                Err(error) => return End::Broken(error),
+            };
+            let (closed, may_read) = {
+                let vhost = self.host.vhost();
+                (vhost.is_closed(self.id), vhost.may_read(self.id))
+            };
+            if closed && !wants_to_write {
+                return End::Closed;
+            }
+            match self.wait(may_read && !closed, wants_to_write).await {
+                Ok(None) => {}
+                Ok(Some(end)) => return end,
+                Err(error) => return End::Broken(error),
+            }
+        }
+    }
+
+    /// Waits for whatever is next, and takes it in.
+    async fn wait(&mut self, reads: bool, writes: bool) -> io::Result<Option<End>> {
+        let interest = match (reads, writes) {
+            (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
+            (true, false) => Some(Interest::READABLE),
+            (false, true) => Some(Interest::WRITABLE),
+            (false, false) => None,
+        };
+        let beat_at = self.next_beat();
+        let ready = async {
+            match interest {
+                Some(interest) => self.socket.ready(interest).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // What is there to send goes first: it frees memory, and others wait for it.
+            biased;
+            () = self.waker.notified() => {}
+            ready = ready => {
+                let ready = ready?;
+                if reads && (ready.is_readable() || ready.is_read_closed()) {
+                    return self.read().await;
+                }
+            }
+            () = sleep_until(beat_at) => return Ok(self.beat()),
+        }
+        Ok(None)
+    }
+
+    /// Reads once, and lets others have their turn.
+    async fn read(&mut self) -> io::Result<Option<End>> {
+        if self.buffer.is_empty() && self.buffer.capacity() < super::host::BUFFER_BYTES / 2 {
+            self.buffer = self.host.lend_buffer();
+        } else if self.buffer.capacity() - self.buffer.len() < 4096 {
+            self.buffer.reserve(super::host::BUFFER_BYTES);
+        }
+        match self.socket.try_read_buf(&mut self.buffer) {
+            Ok(0) => return Ok(Some(End::Closed)),
+            Ok(_) => {
+                self.heartbeat.heard(now_ms());
+                self.take_in();
+                tokio::task::yield_now().await;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        if self.buffer.is_empty() {
+            self.host.give_back_buffer(std::mem::take(&mut self.buffer));
+        }
+        Ok(None)
+    }
+
+    fn take_in(&mut self) {
+        self.host.vhost().receive(self.id, &mut self.buffer, now_ms());
+        self.host.end_turn();
+    }
+
+    /// Writes what waits, as far as the socket takes it; whether something is left.
+    fn flush(&mut self) -> io::Result<bool> {
+        let mut resumed = false;
+        let left = loop {
+            let mut vhost = self.host.vhost();
+            let Some(outbox) = vhost.outbox(self.id).filter(|outbox| !outbox.is_empty()) else { break false };
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let filled = outbox.slices(&mut slices);
+            match self.socket.try_write_vectored(slices.get(..filled).unwrap_or_default()) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    vhost.written(self.id, written);
+                    self.heartbeat.sent(now_ms());
+                    resumed = true;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break true,
+                Err(error) => return Err(error),
+            }
+        };
+        if resumed {
+            self.host.end_turn();
+        }
+        Ok(left)
+    }
+
+    fn next_beat(&mut self) -> Instant {
+        let closing = self.host.vhost().is_closing(self.id);
+        if closing {
+            let since = *self.closing.get_or_insert_with(Instant::now);
+            return since + CLOSE_TIMEOUT;
+        }
+        let wait = self.heartbeat.next_ms().map_or(3600_000, |at| at.saturating_sub(now_ms()));
+        Instant::now() + Duration::from_millis(wait)
+    }
+
+    fn beat(&mut self) -> Option<End> {
+        if self.closing.is_some_and(|since| since.elapsed() >= CLOSE_TIMEOUT) {
+            return Some(End::Closed);
+        }
+        match self.heartbeat.due(now_ms()) {
+            Beat::Quiet => None,
+            Beat::Dead => Some(End::Silent),
+            Beat::Send => {
+                if let Some(outbox) = self.host.vhost().outbox(self.id).filter(|outbox| outbox.is_empty()) {
+                    outbox.buffer().extend_from_slice(&frame::HEARTBEAT);
+                }
+                self.heartbeat.sent(now_ms());
+                None
+            }
+        }
+    }
+}

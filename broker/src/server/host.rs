@@ -1,0 +1,341 @@
+//! The thread that owns one virtual host: its connections, its state, its hand on the log. Everything here happens on
+//! that thread, one thing at a time; others send commands.
+//!
+//! ```text
+//!  front ──Connection──┐                           ┌─▶ connection tasks (read, write)
+//!  log ────Completed───┼─▶ commands ─▶ Host.vhost ─┼─▶ groups ─▶ log thread
+//!  reader ─Loaded──────┤                           └─▶ loads ──▶ reader thread
+//!  management ─Call────┘
+//! ```
+
+use std::{
+    cell::{Cell, RefCell, RefMut},
+    collections::{HashMap, VecDeque},
+    rc::Rc,
+    sync::mpsc::{SyncSender, TrySendError},
+    time::Duration,
+};
+
+use bytes::BytesMut;
+use tokio::sync::{Notify, mpsc};
+
+use super::{clock::now_ms, connection, limits::CheckpointPolicy};
+use crate::{
+    amqp::reply::ReplyCode,
+    log::{
+        checkpoint::CheckpointWriter,
+        identity::LogId,
+        writer::thread::{Completion, Job},
+    },
+    vhost::{Blocked, Load, Loaded, SessionId, SessionInfo, Vhost, Want},
+};
+
+/// Commands that wait for the thread.
+pub(super) const COMMANDS_MAX: usize = 1024;
+/// How long a stop waits for clients to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// Read buffers that wait to be used again.
+const BUFFERS_KEPT: usize = 64;
+/// What a read buffer holds: a frame of the usual size, and a bit.
+pub(super) const BUFFER_BYTES: usize = 128 * 1024 + 1024;
+
+/// Something that is done with the virtual host on its thread.
+pub type Call = Box<dyn FnOnce(&mut Vhost) + Send>;
+
+/// What others ask of the thread.
+pub(super) enum Command {
+    /// A connection has logged in and enters.
+    Connection(Box<Arrival>),
+    /// The log has done something.
+    Completed(Completion),
+    /// Messages were read.
+    Loaded(Want, Vec<Loaded>),
+    /// Something to be done with the state.
+    Call(Call),
+    /// End in order.
+    Stop,
+}
+
+/// A connection that enters.
+pub(super) struct Arrival {
+    pub(super) socket: std::net::TcpStream,
+    /// Bytes that were read already.
+    pub(super) buffer: BytesMut,
+    pub(super) info: SessionInfo,
+    /// Counts the connection until it is dropped.
+    pub(super) counted: super::shared::Counted,
+}
+
+/// What the thread's tasks share.
+pub(super) struct Host {
+    vhost: RefCell<Vhost>,
+    wakers: RefCell<HashMap<SessionId, Rc<Notify>>>,
+    jobs: RefCell<Option<SyncSender<Job>>>,
+    reads: RefCell<Option<SyncSender<Load>>>,
+    /// Loads that found the reader busy.
+    waiting_loads: RefCell<VecDeque<Load>>,
+    /// Something may be there for the log.
+    log_work: Notify,
+    /// The next deadline may have changed.
+    retimed: Notify,
+    armed_ms: Cell<u64>,
+    log: LogId,
+    checkpoints: RefCell<CheckpointPolicy>,
+    buffers: RefCell<Vec<BytesMut>>,
+    left: Notify,
+    sealed: Notify,
+}
+
+impl Host {
+    pub(super) fn new(vhost: Vhost, log: LogId, jobs: SyncSender<Job>, reads: SyncSender<Load>) -> Rc<Self> {
+        Rc::new(Self {
+            vhost: RefCell::new(vhost),
+            wakers: RefCell::default(),
+            jobs: RefCell::new(Some(jobs)),
+            reads: RefCell::new(Some(reads)),
+            waiting_loads: RefCell::default(),
+            log_work: Notify::new(),
+            retimed: Notify::new(),
+            armed_ms: Cell::new(u64::MAX),
+            log,
+            checkpoints: RefCell::default(),
+            buffers: RefCell::default(),
+            left: Notify::new(),
+            sealed: Notify::new(),
+        })
+    }
+
+    /// The state. Never held across an await.
+    pub(super) fn vhost(&self) -> RefMut<'_, Vhost> {
+        self.vhost.borrow_mut()
+    }
+
+    /// A connection enters; what wakes its task.
+    pub(super) fn enter(&self, info: SessionInfo) -> (SessionId, Rc<Notify>) {
+        let id = self.vhost().enter(info, now_ms());
+        let waker = Rc::new(Notify::new());
+        self.wakers.borrow_mut().insert(id, Rc::clone(&waker));
+        (id, waker)
+    }
+
+    /// A connection is gone.
+    pub(super) fn leave(&self, id: SessionId) {
+        self.wakers.borrow_mut().remove(&id);
+        self.vhost().leave(id, now_ms());
+        self.end_turn();
+        self.left.notify_waiters();
+    }
+
+    /// After anything was done with the state: wakes who has something, and hands on what is to be read and written.
+    pub(super) fn end_turn(&self) {
+        let (end, deadline) = {
+            let mut vhost = self.vhost();
+            let end = vhost.end_turn();
+            (end, vhost.next_deadline())
+        };
+        let wakers = self.wakers.borrow();
+        for id in end.dirty {
+            if let Some(waker) = wakers.get(&id) {
+                waker.notify_one();
+            }
+        }
+        self.waiting_loads.borrow_mut().extend(end.loads);
+        self.send_loads();
+        self.log_work.notify_one();
+        if deadline.is_some_and(|deadline| deadline < self.armed_ms.get()) {
+            self.retimed.notify_one();
+        }
+    }
+
+    fn send_loads(&self) {
+        let reads = self.reads.borrow();
+        let Some(reads) = reads.as_ref() else { return };
+        let mut waiting = self.waiting_loads.borrow_mut();
+        while let Some(load) = waiting.pop_front() {
+            if let Err(TrySendError::Full(load) | TrySendError::Disconnected(load)) = reads.try_send(load) {
+                waiting.push_front(load);
+                return;
+            }
+        }
+    }
+
+    /// Hands groups to the log's thread, whenever it has none.
+    pub(super) async fn write(self: Rc<Self>) {
+        loop {
+            self.log_work.notified().await;
+            let group = self.vhost().take_group(now_ms());
+            if let Some(group) = group {
+                self.job(Job::Group(group));
+            }
+        }
+    }
+
+    /// There is room: one group is on its way at most, and few checkpoints.
+    fn job(&self, job: Job) {
+        if let Some(jobs) = self.jobs.borrow().as_ref()
+            && jobs.try_send(job).is_err()
+        {
+            tracing::error!("the log's thread takes no more");
+        }
+    }
+
+    /// Wakes the state when something is due.
+    pub(super) async fn tick(self: Rc<Self>) {
+        loop {
+            let deadline = self.vhost().next_deadline().unwrap_or(u64::MAX);
+            self.armed_ms.set(deadline);
+            let wait = Duration::from_millis(deadline.saturating_sub(now_ms()).min(60_000));
+            tokio::select! {
+                // A new deadline first: it may be earlier.
+                biased;
+                () = self.retimed.notified() => continue,
+                () = tokio::time::sleep(wait) => {}
+            }
+            self.vhost().tick(now_ms());
+            self.end_turn();
+        }
+    }
+
+    /// Does what others ask until they ask to stop.
+    pub(super) async fn obey(self: &Rc<Self>, commands: &mut mpsc::Receiver<Command>) {
+        while let Some(command) = commands.recv().await {
+            match command {
+                Command::Connection(arrival) => {
+                    tokio::task::spawn_local(connection::serve(Rc::clone(self), *arrival));
+                }
+                Command::Completed(completion) => self.completed(completion),
+                Command::Loaded(want, loaded) => {
+                    self.vhost().loaded(&want, loaded, now_ms());
+                    self.end_turn();
+                }
+                Command::Call(call) => {
+                    call(&mut self.vhost());
+                    self.end_turn();
+                }
+                Command::Stop => return,
+            }
+        }
+    }
+
+    fn completed(&self, completion: Completion) {
+        match completion {
+            Completion::Group(completed) => {
+                self.vhost().completed(completed, now_ms());
+                self.reclaim();
+                self.maybe_checkpoint();
+                self.sealed.notify_one();
+            }
+            Completion::Full => {
+                tracing::warn!("the disk is full: publishers wait");
+                self.vhost().set_blocked(Blocked::DiskFull, true);
+            }
+            Completion::Room => {
+                tracing::info!("the disk has room again");
+                self.vhost().set_blocked(Blocked::DiskFull, false);
+            }
+            Completion::Checkpoint(position) => {
+                self.checkpoints.borrow_mut().done();
+                self.vhost().checkpointed(position);
+                self.reclaim();
+            }
+            Completion::CheckpointFailed(error) => {
+                self.checkpoints.borrow_mut().done();
+                tracing::warn!(%error, "no checkpoint this time: a start will read more of the log");
+            }
+            Completion::RemoveFailed(error) => tracing::warn!(%error, "segments cannot be removed"),
+            Completion::Failed(error) => {
+                tracing::error!(%error, "the message log failed: nothing more is confirmed until a restart");
+                self.vhost().set_blocked(Blocked::LogFailed, true);
+                self.sealed.notify_one();
+            }
+        }
+        self.end_turn();
+    }
+
+    fn reclaim(&self) {
+        let dead = self.vhost().take_reclaimable();
+        if !dead.is_empty() {
+            self.job(Job::Remove(dead));
+        }
+    }
+
+    fn maybe_checkpoint(&self) {
+        let due = {
+            let vhost = self.vhost();
+            self.checkpoints.borrow_mut().is_due(vhost.bytes_since_checkpoint(), vhost.wants_checkpoint())
+        };
+        if due {
+            self.checkpoint();
+        }
+    }
+
+    fn checkpoint(&self) {
+        let checkpoint = self.vhost().checkpoint();
+        if let Some(checkpoint) = checkpoint {
+            self.checkpoints.borrow_mut().begun();
+            self.job(Job::Checkpoint(Box::new(CheckpointWriter::new(self.log, checkpoint))));
+        }
+    }
+
+    /// A read buffer with room.
+    pub(super) fn lend_buffer(&self) -> BytesMut {
+        let mut buffer = self.buffers.borrow_mut().pop().unwrap_or_default();
+        buffer.reserve(BUFFER_BYTES);
+        buffer
+    }
+
+    /// An empty read buffer that somebody else may use.
+    pub(super) fn give_back_buffer(&self, buffer: BytesMut) {
+        let mut buffers = self.buffers.borrow_mut();
+        if buffers.len() < BUFFERS_KEPT {
+            buffers.push(buffer);
+        }
+    }
+
+    /// Ends in order: clients are told, the log is closed.
+    pub(super) async fn stop(self: &Rc<Self>, commands: &mut mpsc::Receiver<Command>) {
+        let ids = self.vhost().session_ids();
+        for id in ids {
+            let reason = "broker forced connection closure with reason 'shutdown'";
+            self.vhost().force_close(id, ReplyCode::ConnectionForced, reason);
+        }
+        self.end_turn();
+        let gone = async {
+            while !self.wakers.borrow().is_empty() {
+                tokio::select! {
+                    // Completions matter as much as goodbyes: what is confirmed by them is still told.
+                    biased;
+                    Some(command) = commands.recv() => self.last(command),
+                    () = self.left.notified() => {}
+                }
+            }
+        };
+        let _in_time = tokio::time::timeout(GOODBYE, gone).await;
+        self.vhost().seal();
+        let closed = async {
+            while !self.vhost().is_sealed() {
+                let group = self.vhost().take_group(now_ms());
+                if let Some(group) = group {
+                    self.job(Job::Group(group));
+                }
+                match commands.recv().await {
+                    Some(command) => self.last(command),
+                    None => return,
+                }
+            }
+        };
+        let _in_time = tokio::time::timeout(GOODBYE, closed).await;
+        self.checkpoint();
+        self.jobs.borrow_mut().take();
+        self.reads.borrow_mut().take();
+    }
+
+    /// While it ends, only what the log says matters.
+    fn last(&self, command: Command) {
+        match command {
+            Command::Completed(completion) => self.completed(completion),
+            Command::Call(call) => call(&mut self.vhost()),
+            Command::Connection(_) | Command::Loaded(..) | Command::Stop => {}
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Messages that die: dropped, or sent on through the dead-letter exchange, or parked. A dead message leaves its
+//! queue in the same atomic step of the log in which it enters the next ones.
+
+use std::{rc::Rc, sync::Arc};
+
+pub use super::death::Reason;
+use super::{
+    Vhost,
+    death::{self, Death},
+    dispatch::settle,
+    publish::Routing,
+    turn::{Purpose, Want},
+};
+use crate::{
+    amqp::properties::{self, PropertiesView},
+    exchange::QueueId,
+    message::{Message, Parts, Traits},
+    queue::Entry,
+};
+
+/// The queue of the virtual host for messages that must not be dropped and have no dead-letter exchange.
+pub const PARKED_QUEUE: &str = "weft.parked";
+
+/// A message that dies.
+#[derive(Debug)]
+pub struct Dead {
+    /// In this queue.
+    pub queue: QueueId,
+    /// Of this number in the log.
+    pub number: u32,
+    /// Itself.
+    pub entry: Entry,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Where it goes.
+struct Onward {
+    queue: Rc<str>,
+    exchange: Rc<str>,
+    routing_key: Option<Rc<str>>,
+}
+
+impl Vhost {
+    /// Sends a dead message on, or drops it.
+    pub(super) fn bury(&mut self, dead: Dead) {
+        let Some(queue) = self.queues.numbered_mut(dead.queue, dead.number) else { return };
+        if dead.reason == Reason::Expired {
+            queue.stats.expired += 1;
+        }
+        let onward = match (&queue.settings.dead_letter_exchange, dead.reason) {
+            (Some(exchange), _) => Some(Onward {
+                queue: Rc::clone(queue.name()),
+                exchange: Rc::from(&**exchange),
+                routing_key: queue.settings.dead_letter_routing_key.as_deref().map(Rc::from),
+            }),
+            // Over the delivery limit: parked, never dropped.
+            (None, Reason::DeliveryLimit) => Some(Onward {
+                queue: Rc::clone(queue.name()),
+                exchange: "".into(),
+                routing_key: Some(PARKED_QUEUE.into()),
+            }),
+            (None, _) => None,
+        };
+        let Some(onward) = onward else {
+            settle(queue, &mut self.store, &dead.entry);
+            return;
+        };
+        let Some(message) = dead.entry.message.clone() else {
+            let want =
+                Want { queue: dead.queue, number: dead.number, purpose: Purpose::Dead(dead.entry.seq) };
+            self.turn.wants.push(want);
+            self.limbo.insert((dead.number, dead.entry.seq), dead);
+            return;
+        };
+        queue.stats.dead_lettered += 1;
+        if onward.routing_key.as_deref() == Some(PARKED_QUEUE) && onward.exchange.is_empty() {
+            self.ensure_parked_queue();
+        }
+        self.send_on(&dead, &message, &onward);
+    }
+
+    fn send_on(&mut self, dead: &Dead, message: &Message, onward: &Onward) {
+        let view = PropertiesView::parse(message.properties()).unwrap_or_default();
+        let headers = view.headers.and_then(|table| table.decode().ok());
+        let copied: Vec<String> = super::publish::carbon_copies(headers.as_ref());
+        let routing_keys: Vec<&str> =
+            std::iter::once(message.routing_key()).chain(copied.iter().map(String::as_str)).collect();
+        let death = Death {
+            queue: &onward.queue,
+            reason: dead.reason,
+            exchange: message.exchange(),
+            routing_keys: &routing_keys,
+            expiration: view.expiration.and_then(|bytes| std::str::from_utf8(bytes).ok()),
+            at: self.now_ms / 1000,
+        };
+        let rewritten = properties::rewrite(message.properties(), |properties| {
+            properties.expiration = None;
+            let headers = properties.headers.get_or_insert_default();
+            death::record(headers, &death);
+            if onward.routing_key.is_some() {
+                headers.remove("CC");
+            }
+        });
+        let Ok(rewritten) = rewritten else {
+            self.settle_dead(dead);
+            return;
+        };
+        let routing_key = onward.routing_key.as_deref().unwrap_or_else(|| message.routing_key());
+        let parts = Parts { exchange: &onward.exchange, routing_key, properties: &rewritten };
+        let traits = Traits { expiration_ms: None, ..message.traits() };
+        let dying = Message::new(parts, message.body_bytes(), traits, self.now_ms);
+        let copies = if onward.routing_key.is_some() { Vec::new() } else { copied };
+        let routing =
+            Routing { exchange: &onward.exchange, routing_key, copies: &copies, headers: headers.as_ref() };
+        if self.route(&routing).is_err() {
+            self.settle_dead(dead);
+            return;
+        }
+        let targets = self.without_cycles(headers.as_ref(), dead.reason);
+        self.store.begin_chain();
+        self.put(&dying, &targets);
+        self.settle_dead(dead);
+        self.store.end_chain();
+    }
+
+    /// The queues of the last routing, without those that would see the message for ever.
+    fn without_cycles(
+        &mut self,
+        headers: Option<&crate::amqp::value::FieldTable>,
+        reason: Reason,
+    ) -> Vec<QueueId> {
+        let routed = self.routed.queues();
+        let keeps = |id: &QueueId| {
+            let name = self.queues.one(*id).map(|queue| queue.name());
+            name.is_some_and(|name| !death::is_cycle(headers, name, reason))
+        };
+        routed.iter().copied().filter(keeps).collect()
+    }
+
+    fn settle_dead(&mut self, dead: &Dead) {
+        if let Some(queue) = self.queues.numbered_mut(dead.queue, dead.number) {
+            settle(queue, &mut self.store, &dead.entry);
+        }
+    }
+
+    /// A dead message whose text has been read; none if it cannot be.
+    pub(super) fn exhume(&mut self, number: u32, seq: u64, message: Option<Arc<Message>>) {
+        let Some(mut dead) = self.limbo.remove(&(number, seq)) else { return };
+        if message.is_none() {
+            tracing::error!(
+                vhost = &*self.name,
+                queue = number,
+                seq,
+                "a dead message cannot be read and is dropped"
+            );
+            self.settle_dead(&dead);
+            return;
+        }
+        dead.entry.message = message;
+        self.turn.dead.push_back(dead);
+    }
+}

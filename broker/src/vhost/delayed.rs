@@ -1,0 +1,250 @@
+//! Messages that an exchange holds until they are due: `x-delayed-message`, with the header `x-delay`.
+//!
+//! They are kept in a queue of their own that nobody sees: what is stored survives, and what is far from due needs no
+//! memory but its time. A due message leaves it in the same atomic step of the log in which it enters its queues.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    rc::Rc,
+    sync::Arc,
+};
+
+use super::{
+    Vhost, records, store,
+    timers::TimerKey,
+    turn::{Purpose, Want},
+};
+use crate::{
+    exchange::{self, QueueId, header::NoHeaders, message::Delay},
+    log::{
+        index::QueueIndex,
+        position::Position,
+        record::{MessageFlags, Target},
+    },
+    message::Message,
+    queue::{Entry, Seq},
+};
+
+/// Bytes of messages that wait in memory; the others are read when they are due.
+const WARM_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What one exchange holds.
+#[derive(Debug)]
+pub(super) struct Held {
+    exchange: Rc<str>,
+    number: u32,
+    durable: bool,
+    next_seq: Seq,
+    pub(super) index: QueueIndex,
+    /// By when they are due.
+    due: BTreeMap<(u64, Seq), Option<Arc<Message>>>,
+    warm_bytes: usize,
+}
+
+/// All that is held, by the number that stands for the exchange in timers and in the log.
+#[derive(Debug, Default)]
+pub(super) struct Delayed {
+    held: HashMap<u32, Held>,
+    numbers: HashMap<Rc<str>, u32>,
+}
+
+impl Delayed {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Held)> {
+        self.held.iter().map(|(number, held)| (*number, held))
+    }
+
+    pub(super) fn one_mut(&mut self, number: u32) -> Option<&mut Held> {
+        self.held.get_mut(&number)
+    }
+
+    /// The numbers of exchanges whose messages outlive a restart.
+    pub(super) fn durable_numbers(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.held.values().filter(|held| held.durable).map(|held| (&*held.exchange, held.number))
+    }
+
+    /// Messages that an exchange holds.
+    pub(super) fn count(&self, exchange: &str) -> u64 {
+        let held = self.numbers.get(exchange).and_then(|number| self.held.get(number));
+        held.map_or(0, |held| held.due.len() as u64)
+    }
+}
+
+impl Held {
+    pub(super) fn next_seq(&self) -> Seq {
+        self.next_seq
+    }
+}
+
+impl Vhost {
+    /// Keeps a message until it is due; up to where it is stored.
+    pub(super) fn hold(&mut self, message: &Arc<Message>, delay: Delay) -> Option<Position> {
+        let exchange = self.topology.exchange(delay.exchange)?;
+        let (name, durable): (Rc<str>, bool) = (exchange.name().into(), exchange.attributes().durable);
+        let number = self.holder_of(&name, durable);
+        let due_ms = self.now_ms.saturating_add(delay.delay_ms);
+        let held = self.delayed.held.get_mut(&number)?;
+        let seq = held.next_seq;
+        held.next_seq += 1;
+        let stores = held.durable && message.traits().persistent;
+        if stores {
+            let target = Target { queue: number, seq, flags: 1 };
+            let position = self.store.message(message, due_ms, &[target], MessageFlags::PERSISTENT);
+            let entry = entry_of(seq, message, due_ms);
+            held.index.insert(seq, store::slot_of(position, &entry));
+        }
+        let keeps = !stores || held.warm_bytes < WARM_BYTES_MAX;
+        if keeps {
+            held.warm_bytes += message.footprint();
+        }
+        held.due.insert((due_ms, seq), keeps.then(|| Arc::clone(message)));
+        self.set_delay_timer(number);
+        stores.then(|| self.store.end())
+    }
+
+    /// The number under which an exchange's messages are held.
+    fn holder_of(&mut self, exchange: &Rc<str>, durable: bool) -> u32 {
+        if let Some(number) = self.delayed.numbers.get(exchange) {
+            return *number;
+        }
+        let number = self.queues.next_number();
+        if durable {
+            self.store.declare(&records::delayed_key(exchange), Some(number.to_string().as_bytes()));
+        }
+        self.add_holder(exchange, number, durable);
+        number
+    }
+
+    pub(super) fn add_holder(&mut self, exchange: &Rc<str>, number: u32, durable: bool) {
+        let held = Held {
+            exchange: Rc::clone(exchange),
+            number,
+            durable,
+            next_seq: 1,
+            index: QueueIndex::default(),
+            due: BTreeMap::new(),
+            warm_bytes: 0,
+        };
+        self.delayed.held.insert(number, held);
+        self.delayed.numbers.insert(Rc::clone(exchange), number);
+    }
+
+    /// What the log holds for it, as after a start: when each is due is read from it.
+    pub(super) fn restore_holder(&mut self, number: u32, index: QueueIndex, next_seq: Seq) {
+        let Some(held) = self.delayed.held.get_mut(&number) else { return };
+        held.next_seq = next_seq.max(1);
+        let seqs: Vec<Seq> = index.iter().map(|(seq, _)| seq).collect();
+        held.index = index;
+        for seq in seqs {
+            let purpose = Purpose::Delayed(seq);
+            self.turn.wants.push(Want { queue: QueueId(u32::MAX), number, purpose });
+        }
+    }
+
+    /// An exchange is gone, and what it held with it.
+    pub(super) fn forget_delayed(&mut self, exchange: &str) {
+        let Some(number) = self.delayed.numbers.remove(exchange) else { return };
+        let Some(held) = self.delayed.held.remove(&number) else { return };
+        for (_, slot) in held.index.iter() {
+            self.store.segments.release(slot.position, slot.size);
+        }
+        if held.durable {
+            self.store.forget(number);
+            self.store.declare(&records::delayed_key(exchange), None);
+        }
+        self.timers.set(TimerKey::Delayed(number), None);
+    }
+
+    fn set_delay_timer(&mut self, number: u32) {
+        let first = self.delayed.held.get(&number).and_then(|held| held.due.keys().next());
+        self.timers.set(TimerKey::Delayed(number), first.map(|(due_ms, _)| *due_ms));
+    }
+
+    /// Sends on what is due.
+    pub(super) fn release_due(&mut self, number: u32) {
+        while let Some(held) = self.delayed.held.get_mut(&number) {
+            let Some((&(due_ms, seq), _)) =
+                held.due.first_key_value().filter(|((due, _), _)| *due <= self.now_ms)
+            else {
+                break;
+            };
+            match held.due.remove(&(due_ms, seq)) {
+                Some(Some(message)) => {
+                    held.warm_bytes = held.warm_bytes.saturating_sub(message.footprint());
+                    self.release(number, seq, &message);
+                }
+                _ => {
+                    let purpose = Purpose::Delayed(seq);
+                    self.turn.wants.push(Want { queue: QueueId(u32::MAX), number, purpose });
+                }
+            }
+        }
+        self.set_delay_timer(number);
+    }
+
+    /// A held message has been read: it is sent on if it is due, or waits on.
+    pub(super) fn delayed_loaded(&mut self, number: u32, seq: Seq, found: Option<(Arc<Message>, u64)>) {
+        let Some(held) = self.delayed.held.get_mut(&number) else { return };
+        match found {
+            Some((message, due_ms)) if due_ms <= self.now_ms => self.release(number, seq, &message),
+            Some((_, due_ms)) => {
+                held.due.insert((due_ms, seq), None);
+                self.set_delay_timer(number);
+            }
+            None => {
+                tracing::error!(
+                    vhost = &*self.name,
+                    exchange = &*held.exchange,
+                    seq,
+                    "a delayed message cannot be read and is dropped"
+                );
+                self.settle_held(number, seq);
+            }
+        }
+    }
+
+    fn release(&mut self, number: u32, seq: Seq, message: &Arc<Message>) {
+        let Some(name) = self.delayed.held.get(&number).map(|held| Rc::clone(&held.exchange)) else { return };
+        self.store.begin_chain();
+        if let Some(id) = self.topology.find(&name) {
+            let view =
+                crate::amqp::properties::PropertiesView::parse(message.properties()).unwrap_or_default();
+            let headers = view.headers.and_then(|raw| raw.decode().ok());
+            let copies = super::publish::carbon_copies(headers.as_ref());
+            let keys: Vec<&str> =
+                std::iter::once(message.routing_key()).chain(copies.iter().map(String::as_str)).collect();
+            let headers: &dyn exchange::header::HeaderView = match &headers {
+                Some(headers) => headers,
+                None => &NoHeaders,
+            };
+            self.topology.route_due(
+                id,
+                &exchange::message::Message { keys: &keys, headers },
+                &mut self.routed,
+            );
+            self.place(message, view.headers);
+        }
+        self.settle_held(number, seq);
+        self.store.end_chain();
+    }
+
+    fn settle_held(&mut self, number: u32, seq: Seq) {
+        if let Some(held) = self.delayed.held.get_mut(&number)
+            && let Some(slot) = held.index.settle(seq)
+        {
+            self.store.settle(held.number, seq, slot);
+        }
+    }
+}
+
+fn entry_of(seq: Seq, message: &Message, due_ms: u64) -> Entry {
+    Entry {
+        seq,
+        message: None,
+        expires_at_ms: due_ms,
+        size: u32::try_from(message.body().len()).unwrap_or(u32::MAX),
+        delivery_count: 0,
+        priority: 0,
+        redelivered: false,
+        stored: true,
+    }
+}

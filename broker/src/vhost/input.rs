@@ -1,0 +1,246 @@
+//! Bytes of a connection that is open: frames, one after the other, each applied at once. Messages that stand whole in
+//! the buffer go straight to the exchange; others are gathered by their channel.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::{
+    Vhost,
+    channel::{ChannelState, Publishing},
+    publish::{Body, Publish},
+    refuse::Refusal,
+    session::{SessionId, SessionState},
+};
+use crate::{
+    amqp::{
+        content::{self, Assembler, Content},
+        frame::{FrameKind, RawFrame, scan},
+        method::{Basic, Method, basic},
+        reply::ReplyCode,
+    },
+    message::INLINE_BODY_BYTES_MAX,
+    queue::Address,
+};
+
+impl Vhost {
+    /// Takes what a connection has sent: all whole frames go, the rest of the buffer stays.
+    pub fn receive(&mut self, id: SessionId, buffer: &mut BytesMut, now_ms: u64) {
+        self.set_time(now_ms);
+        let before = buffer.len();
+        let mut at = 0;
+        while let Some(frame_max) = self.reads_from(id) {
+            match self.frame(id, buffer, at, frame_max) {
+                Ok(Some(Step::In(end))) => at = end,
+                Ok(Some(Step::Cut)) => at = 0,
+                Ok(None) => break,
+                Err(refusal) => {
+                    // Nothing that follows makes sense any more.
+                    self.refuse(Address { session: id, channel: 0 }, &refusal);
+                    at = buffer.len();
+                }
+            }
+        }
+        buffer.advance(at.min(buffer.len()));
+        self.tend_all();
+        self.owe(id, before.saturating_sub(buffer.len()));
+    }
+
+    /// What a connection has just sent counts against its credit until the log has it.
+    fn owe(&mut self, id: SessionId, bytes: usize) {
+        let end = self.store.end();
+        if bytes == 0 || end <= self.store.durable() {
+            return;
+        }
+        if let Some(session) = self.sessions.one_mut(id).filter(|session| session.publishes) {
+            session.unsynced_bytes += bytes;
+            self.unsynced.push_back((end, id, bytes));
+        }
+    }
+
+    /// The limit of frames of a connection that is listened to.
+    fn reads_from(&self, id: SessionId) -> Option<u32> {
+        let session = self.sessions.one(id)?;
+        (session.state != SessionState::Closed).then_some(session.info.frame_max)
+    }
+
+    fn frame(
+        &mut self,
+        id: SessionId,
+        buffer: &mut BytesMut,
+        at: usize,
+        frame_max: u32,
+    ) -> Result<Option<Step>, Refusal> {
+        let rest = buffer.get(at..).unwrap_or_default();
+        let Some(frame) = scan(rest, frame_max)? else { return Ok(None) };
+        if let Some(session) = self.sessions.one_mut(id) {
+            session.received_bytes += frame.end as u64;
+        }
+        let address = Address { session: id, channel: frame.channel };
+        match frame.kind {
+            FrameKind::Heartbeat => Ok(Some(Step::In(at + frame.end))),
+            FrameKind::Method => {
+                let payload = frame.payload(rest);
+                let method = Method::decode(payload).map_err(|error| Refusal::undecodable(error, payload))?;
+                if let Method::Basic(Basic::Publish(publish)) = &method {
+                    let behind = rest.get(frame.end..).unwrap_or_default();
+                    let taken = self.begin_publish(address, publish, behind, frame_max)?;
+                    return Ok(Some(Step::In(at + frame.end + taken)));
+                }
+                self.expect_method(address)?;
+                self.method(address, &method);
+                Ok(Some(Step::In(at + frame.end)))
+            }
+            FrameKind::Header => {
+                self.content_frame(address, &frame, frame.payload(rest), None)?;
+                Ok(Some(Step::In(at + frame.end)))
+            }
+            FrameKind::Body if frame.payload.len() > INLINE_BODY_BYTES_MAX => {
+                // A large body keeps the bytes that it was read into.
+                buffer.advance(at);
+                let held = buffer.split_to(frame.end).freeze();
+                let payload = held.slice(frame.payload.clone());
+                self.content_frame(address, &frame, &payload, Some(&payload))?;
+                Ok(Some(Step::Cut))
+            }
+            FrameKind::Body => {
+                self.content_frame(address, &frame, frame.payload(rest), None)?;
+                Ok(Some(Step::In(at + frame.end)))
+            }
+        }
+    }
+
+    /// A publish: done at once if its content stands right behind it; how many bytes that were.
+    fn begin_publish(
+        &mut self,
+        at: Address,
+        publish: &basic::Publish<'_>,
+        behind: &[u8],
+        frame_max: u32,
+    ) -> Result<usize, Refusal> {
+        self.expect_method(at)?;
+        let listens =
+            self.sessions.one(at.session).is_some_and(|session| session.state == SessionState::Open);
+        let Some(channel) = self.sessions.one(at.session).and_then(|session| session.channel(at.channel))
+        else {
+            self.method(at, &Method::Basic(Basic::Publish(*publish)));
+            return Ok(0);
+        };
+        let listens = listens && channel.state == ChannelState::Open;
+        let limit = u64::try_from(self.limits.message_bytes_max).unwrap_or(u64::MAX);
+        if let Some(whole) = content::in_place(behind, at.channel, frame_max, limit)?
+            && whole.body.len() <= INLINE_BODY_BYTES_MAX
+        {
+            if listens {
+                let publish = Publish {
+                    exchange: publish.exchange,
+                    routing_key: publish.routing_key,
+                    mandatory: publish.mandatory,
+                    immediate: publish.immediate,
+                    properties: whole.properties,
+                    body: Body::Borrowed(whole.body),
+                };
+                self.publish_or_refuse(at, &publish);
+            }
+            return Ok(whole.end);
+        }
+        let mut assembler = Assembler::new(limit);
+        assembler.begin(())?;
+        let publishing = Publishing {
+            exchange: publish.exchange.into(),
+            routing_key: publish.routing_key.into(),
+            mandatory: publish.mandatory,
+            immediate: publish.immediate,
+            assembler,
+        };
+        if let Some(channel) = self.channel_mut(at) {
+            channel.publishing = Some(Box::new(publishing));
+        }
+        Ok(0)
+    }
+
+    fn publish_or_refuse(&mut self, at: Address, publish: &Publish<'_>) {
+        if let Err(refusal) = self.publish(at, publish) {
+            self.refuse(at, &refusal.or_by(basic::Publish::IDS));
+        }
+    }
+
+    /// No content may be on its way when a method comes.
+    fn expect_method(&mut self, at: Address) -> Result<(), Refusal> {
+        let Some(channel) = self.channel_mut(at) else { return Ok(()) };
+        match channel.publishing.take() {
+            Some(mut publishing) => publishing
+                .assembler
+                .expect_method()
+                .map_err(|error| Refusal::from(error).by(basic::Publish::IDS)),
+            None => Ok(()),
+        }
+    }
+
+    /// A header or a piece of a body; `held` where its bytes may be kept.
+    fn content_frame(
+        &mut self,
+        at: Address,
+        frame: &RawFrame,
+        payload: &[u8],
+        held: Option<&Bytes>,
+    ) -> Result<(), Refusal> {
+        let Some(session) = self.sessions.one(at.session) else { return Ok(()) };
+        if session.state != SessionState::Open {
+            return Ok(());
+        }
+        let Some(channel) = session.channel(at.channel) else {
+            return Err(match at.channel {
+                0 => Refusal::unexpected_frame(frame.kind, payload),
+                _ => Refusal::new(ReplyCode::ChannelError, "expected 'channel.open'"),
+            });
+        };
+        if channel.state == ChannelState::Closing {
+            return Ok(());
+        }
+        let Some(mut publishing) = self.channel_mut(at).and_then(|channel| channel.publishing.take()) else {
+            return Err(Refusal::from(content::ContentError::NoMethod));
+        };
+        let Publishing { exchange, routing_key, mandatory, immediate, assembler } = &mut *publishing;
+        let assembled = match frame.kind {
+            FrameKind::Header => assembler.header(payload),
+            _ => assembler.body(payload),
+        };
+        let whole = match assembled {
+            Ok(whole) => whole,
+            Err(error) => {
+                let refusal = Refusal::from(error).by(basic::Publish::IDS);
+                if refusal.code().is_hard() {
+                    return Err(refusal);
+                }
+                self.refuse(at, &refusal);
+                return Ok(());
+            }
+        };
+        if let Some(Content { properties, body, .. }) = whole {
+            let body = match (body, held) {
+                (content::Body::Gathered(bytes), _) => Body::Shared(bytes.into()),
+                (content::Body::Frame(_), Some(held)) => Body::Shared(held.clone()),
+                (content::Body::Frame(bytes), None) => Body::Borrowed(bytes),
+            };
+            let publish = Publish {
+                exchange,
+                routing_key,
+                mandatory: *mandatory,
+                immediate: *immediate,
+                properties,
+                body,
+            };
+            self.publish_or_refuse(at, &publish);
+        } else if let Some(channel) = self.channel_mut(at) {
+            channel.publishing = Some(publishing);
+        }
+        Ok(())
+    }
+}
+
+/// Where reading goes on.
+enum Step {
+    /// At this place of the same buffer.
+    In(usize),
+    /// At the beginning of what is left of it.
+    Cut,
+}

@@ -1,0 +1,145 @@
+//! `tx.…` and `confirm.select`: the modes of a channel.
+
+use crate::{
+    amqp::{
+        method::{
+            Method, Tx,
+            basic::Nack,
+            tx::{CommitOk, RollbackOk, SelectOk},
+        },
+        reply::ReplyCode,
+    },
+    exchange::{header::NoHeaders, message},
+    queue::Address,
+    vhost::{
+        Vhost,
+        channel::Mode,
+        confirms::Confirms,
+        publish::Outgoing,
+        refuse::{self, Refusal},
+        tx::{Settlement, Transaction},
+    },
+};
+
+impl Vhost {
+    pub(super) fn select_confirms(&mut self, at: Address) -> Result<(), Refusal> {
+        let Some(channel) = self.channel_mut(at) else { return Ok(()) };
+        match channel.mode {
+            Mode::Plain => channel.mode = Mode::Confirm(Confirms::default()),
+            Mode::Confirm(_) => {}
+            Mode::Transaction(_) => {
+                let text = "cannot switch from tx to confirm mode";
+                return Err(Refusal::new(ReplyCode::PreconditionFailed, text));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn tx_method(&mut self, at: Address, method: &Tx) -> Result<(), Refusal> {
+        match method {
+            Tx::Select(_) => {
+                self.select_transactions(at)?;
+                self.answer(at, |number, out| SelectOk {}.encode(number, out));
+                Ok(())
+            }
+            Tx::Commit(_) => self.commit(at),
+            Tx::Rollback(_) => self.rollback(at),
+            Tx::SelectOk(_) | Tx::CommitOk(_) | Tx::RollbackOk(_) => {
+                Err(refuse::not_for_servers(&Method::Tx(*method)))
+            }
+        }
+    }
+
+    fn select_transactions(&mut self, at: Address) -> Result<(), Refusal> {
+        let Some(channel) = self.channel_mut(at) else { return Ok(()) };
+        match channel.mode {
+            Mode::Plain => channel.mode = Mode::Transaction(Transaction::default()),
+            Mode::Transaction(_) => {}
+            Mode::Confirm(_) => {
+                let text = "cannot switch from confirm to tx mode";
+                return Err(Refusal::new(ReplyCode::PreconditionFailed, text));
+            }
+        }
+        Ok(())
+    }
+
+    fn transaction(&mut self, at: Address) -> Result<Transaction, Refusal> {
+        match self.channel_mut(at).map(|channel| &mut channel.mode) {
+            Some(Mode::Transaction(transaction)) => Ok(std::mem::take(transaction)),
+            _ => Err(Refusal::new(ReplyCode::PreconditionFailed, "channel is not transactional")),
+        }
+    }
+
+    /// All of it is one atomic step of the log, and answered when that is safe.
+    fn commit(&mut self, at: Address) -> Result<(), Refusal> {
+        let transaction = self.transaction(at)?;
+        self.store.begin_chain();
+        for outgoing in transaction.publishes {
+            self.place_outgoing(at, &outgoing);
+        }
+        for settlement in transaction.settlements {
+            match settlement {
+                Settlement::Ack(deliveries) => self.ack_all(at, deliveries),
+                Settlement::Return(deliveries, requeue) => self.return_all(at, deliveries, requeue),
+            }
+        }
+        self.store.end_chain();
+        self.store.request_sync();
+        let end = self.store.end();
+        if end <= self.store.durable() {
+            self.answer(at, |number, out| CommitOk {}.encode(number, out));
+        } else {
+            self.commits.push_back((end, at));
+        }
+        Ok(())
+    }
+
+    fn place_outgoing(&mut self, at: Address, outgoing: &Outgoing) {
+        let published = &outgoing.message;
+        let keys: Vec<&str> = std::iter::once(published.routing_key())
+            .chain(outgoing.keys.iter().map(String::as_str))
+            .collect();
+        let headers: &dyn crate::exchange::header::HeaderView = match &outgoing.headers {
+            Some(headers) => headers,
+            None => &NoHeaders,
+        };
+        self.topology.route(outgoing.exchange, &message::Message { keys: &keys, headers }, &mut self.routed);
+        let fate = self.place(published, None);
+        self.settle_publish(at, None, fate, outgoing.mandatory, published);
+    }
+
+    /// Commits whose log is safe are answered.
+    pub(in crate::vhost) fn answer_commits(&mut self) {
+        let durable = self.store.durable();
+        while let Some((_, at)) = self.commits.front().filter(|(end, _)| *end <= durable).copied() {
+            self.commits.pop_front();
+            self.answer(at, |number, out| CommitOk {}.encode(number, out));
+        }
+    }
+
+    fn rollback(&mut self, at: Address) -> Result<(), Refusal> {
+        let transaction = self.transaction(at)?;
+        let Some(channel) = self.channel_mut(at) else { return Ok(()) };
+        for settlement in transaction.settlements {
+            let (Settlement::Ack(deliveries) | Settlement::Return(deliveries, _)) = settlement;
+            channel.unacked.put_back(deliveries);
+        }
+        self.answer(at, |number, out| RollbackOk {}.encode(number, out));
+        Ok(())
+    }
+
+    /// Nothing that waits can be promised any more: the log takes no more.
+    pub(in crate::vhost) fn fail_confirms(&mut self) {
+        for at in std::mem::take(&mut self.unconfirmed) {
+            let Some(session) = self.sessions.one_mut(at.session) else { continue };
+            let Some(channel) = session.channel_mut(at.channel) else { continue };
+            let Mode::Confirm(confirms) = &mut channel.mode else { continue };
+            let failed: Vec<u64> = confirms.fail().collect();
+            for delivery_tag in failed {
+                let nack = Nack { delivery_tag, multiple: false, requeue: false };
+                nack.encode(at.channel, session.outbox.buffer());
+            }
+            self.turn.has_bytes(at.session, session);
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Declarations as the log keeps them: a key that names each, and a field table of AMQP that says what it is.
+//!
+//! | key | value |
+//! |---|---|
+//! | `queue/<number>` | name, durable, auto_delete, exclusive, arguments |
+//! | `exchange/<name>` | type, durable, auto_delete, internal, arguments |
+//! | `binding/<hash of its parts>` | source, destination, to_queue, key, arguments |
+//! | `policy/<name>`, `operator_policy/<name>` | JSON |
+//! | `delayed/<exchange>` | number of the queue that holds its delayed messages |
+
+use std::rc::Rc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    amqp::{
+        table::{decode_table, encode_table},
+        value::{FieldTable, FieldValue},
+    },
+    exchange::{
+        arguments::Arguments,
+        kind::Kind,
+        topology::{Attributes, End, Exchange, NamedBinding},
+    },
+    policy::{ApplyTo, Level, Policy},
+    queue::{Declaration, Queue},
+};
+
+/// A declaration of the log that makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("declaration `{key}` in the log cannot be read")]
+pub struct BadRecord {
+    /// Its key.
+    pub key: String,
+}
+
+/// What a declaration declares.
+#[derive(Debug)]
+pub(super) enum Declared {
+    Queue(u32, Declaration),
+    Exchange(String, Attributes),
+    Binding(NamedBinding),
+    Policy(Level, String, Vec<u8>),
+    Delayed(String, u32),
+}
+
+pub(super) fn queue_key(number: u32) -> String {
+    format!("queue/{number}")
+}
+
+pub(super) fn exchange_key(name: &str) -> String {
+    format!("exchange/{name}")
+}
+
+pub(super) fn policy_key(level: Level, name: &str) -> String {
+    format!("{level}/{name}")
+}
+
+pub(super) fn delayed_key(exchange: &str) -> String {
+    format!("delayed/{exchange}")
+}
+
+/// Unique, for it holds all that tells two bindings apart.
+pub(super) fn binding_key(binding: &NamedBinding) -> String {
+    let (kind, destination) = end(&binding.destination);
+    let arguments = encode_table(binding.arguments.table());
+    let digest = crc32c::crc32c(&arguments);
+    let lengths = (binding.source.len(), destination.len());
+    format!(
+        "binding/{kind}/{}.{}/{}/{destination}/{}/{digest:08x}",
+        lengths.0, lengths.1, binding.source, binding.key
+    )
+}
+
+pub(super) fn queue(queue: &Queue) -> Vec<u8> {
+    let declaration = &queue.declaration;
+    encode(vec![
+        ("name", FieldValue::text(&declaration.name)),
+        ("durable", FieldValue::Bool(declaration.durable)),
+        ("auto_delete", FieldValue::Bool(declaration.auto_delete)),
+        ("exclusive", FieldValue::Bool(declaration.exclusive)),
+        ("arguments", FieldValue::Table(declaration.arguments.clone())),
+    ])
+}
+
+pub(super) fn exchange(exchange: &Exchange) -> Vec<u8> {
+    let attributes = exchange.attributes();
+    encode(vec![
+        ("type", FieldValue::text(attributes.kind.name())),
+        ("durable", FieldValue::Bool(attributes.durable)),
+        ("auto_delete", FieldValue::Bool(attributes.auto_delete)),
+        ("internal", FieldValue::Bool(attributes.internal)),
+        ("arguments", FieldValue::Table(attributes.arguments.clone())),
+    ])
+}
+
+pub(super) fn binding(binding: &NamedBinding) -> Vec<u8> {
+    let (kind, destination) = end(&binding.destination);
+    encode(vec![
+        ("source", FieldValue::text(&binding.source)),
+        ("destination", FieldValue::text(destination)),
+        ("to_queue", FieldValue::Bool(kind == "q")),
+        ("key", FieldValue::text(&binding.key)),
+        ("arguments", FieldValue::Table(binding.arguments.table().clone())),
+    ])
+}
+
+/// A policy as JSON, which is what its definition is.
+pub(super) fn policy(policy: &Policy) -> Vec<u8> {
+    let fields = PolicyFields {
+        name: policy.name.to_string(),
+        pattern: policy.pattern.as_str().to_owned(),
+        apply_to: policy.apply_to.as_str().to_owned(),
+        priority: policy.priority,
+        definition: policy.definition.as_map().clone(),
+    };
+    serde_json::to_vec(&fields).unwrap_or_default()
+}
+
+/// The reverse, or why not.
+pub(super) fn read_policy(level: Level, value: &[u8]) -> Result<Policy, String> {
+    let fields: PolicyFields = serde_json::from_slice(value).map_err(|error| error.to_string())?;
+    let apply_to = ApplyTo::parse(&fields.apply_to).map_err(|error| error.to_string())?;
+    Policy::new(level, &fields.name, &fields.pattern, apply_to, fields.priority, fields.definition)
+        .map_err(|error| error.to_string())
+}
+
+#[derive(Serialize, Deserialize)]
+struct PolicyFields {
+    name: String,
+    pattern: String,
+    apply_to: String,
+    priority: i64,
+    definition: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Reads one back.
+pub(super) fn decode(key: &str, value: &[u8]) -> Result<Declared, BadRecord> {
+    parse(key, value).ok_or_else(|| BadRecord { key: key.to_owned() })
+}
+
+fn parse(key: &str, value: &[u8]) -> Option<Declared> {
+    let (kind, name) = key.split_once('/')?;
+    let fields = || decode_table(value).ok();
+    Some(match kind {
+        "queue" => Declared::Queue(name.parse().ok()?, read_queue(&fields()?)?),
+        "exchange" => Declared::Exchange(name.to_owned(), read_exchange(&fields()?)?),
+        "binding" => Declared::Binding(read_binding(&fields()?)?),
+        "policy" => Declared::Policy(Level::User, name.to_owned(), value.to_vec()),
+        "operator_policy" => Declared::Policy(Level::Operator, name.to_owned(), value.to_vec()),
+        "delayed" => Declared::Delayed(name.to_owned(), std::str::from_utf8(value).ok()?.parse().ok()?),
+        _ => return None,
+    })
+}
+
+fn read_queue(fields: &FieldTable) -> Option<Declaration> {
+    Some(Declaration {
+        name: Rc::from(text(fields, "name")?),
+        durable: flag(fields, "durable")?,
+        auto_delete: flag(fields, "auto_delete")?,
+        exclusive: flag(fields, "exclusive")?,
+        arguments: table(fields)?,
+    })
+}
+
+fn read_exchange(fields: &FieldTable) -> Option<Attributes> {
+    let arguments = table(fields)?;
+    Some(Attributes {
+        kind: Kind::parse(text(fields, "type")?, &arguments).ok()?,
+        durable: flag(fields, "durable")?,
+        auto_delete: flag(fields, "auto_delete")?,
+        internal: flag(fields, "internal")?,
+        arguments,
+    })
+}
+
+fn read_binding(fields: &FieldTable) -> Option<NamedBinding> {
+    let destination = text(fields, "destination")?;
+    Some(NamedBinding {
+        source: text(fields, "source")?.into(),
+        destination: match flag(fields, "to_queue")? {
+            true => End::Queue(destination.into()),
+            false => End::Exchange(destination.into()),
+        },
+        key: text(fields, "key")?.into(),
+        arguments: Arguments::of(&table(fields)?),
+        durable: true,
+    })
+}
+
+fn encode(fields: Vec<(&str, FieldValue)>) -> Vec<u8> {
+    encode_table(&fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+fn end(end: &End) -> (&'static str, &str) {
+    match end {
+        End::Queue(name) => ("q", name),
+        End::Exchange(name) => ("e", name),
+    }
+}
+
+fn text<'a>(fields: &'a FieldTable, name: &str) -> Option<&'a str> {
+    fields.find(name)?.as_str()
+}
+
+fn flag(fields: &FieldTable, name: &str) -> Option<bool> {
+    match fields.find(name)? {
+        FieldValue::Bool(flag) => Some(*flag),
+        _ => None,
+    }
+}
+
+fn table(fields: &FieldTable) -> Option<FieldTable> {
+    match fields.find("arguments")? {
+        FieldValue::Table(table) => Some(table.clone()),
+        _ => None,
+    }
+}

@@ -1,0 +1,225 @@
+//! What the virtual host writes down: messages, their ends, and declarations. In front of the log's appender; it keeps
+//! the account of segments beside it.
+
+use std::sync::Arc;
+
+use crate::{
+    log::{
+        appender::Appender,
+        group::{Completed, Group},
+        index::{Aux, Slot},
+        position::Position,
+        record::{Body, Message as Stored, MessageFlags, Record, SeqRange, Target},
+        segments::Segments,
+    },
+    message::Message,
+    queue::{Entry, Seq},
+};
+
+/// In a slot's flags: the message has an expiration of its own.
+const FLAG_EXPIRES: u8 = 1;
+
+/// The log, as the virtual host writes it.
+#[derive(Debug)]
+pub(super) struct Store {
+    appender: Appender,
+    pub(super) segments: Segments,
+    /// A group is with the writer.
+    writing: bool,
+    /// What the writer has written, durable or not: memory may let go of it.
+    written: Position,
+    group_end: Position,
+    in_chain: bool,
+    pub(super) now_ms: u64,
+    /// Records that were too large for the log.
+    pub(super) refused: u64,
+    /// Bytes handed to the writer since the last checkpoint.
+    pub(super) since_checkpoint: u64,
+}
+
+impl Store {
+    pub(super) fn new(appender: Appender, segments: Segments) -> Self {
+        let end = appender.end();
+        Self {
+            appender,
+            segments,
+            writing: false,
+            written: end,
+            group_end: end,
+            in_chain: false,
+            now_ms: 0,
+            refused: 0,
+            since_checkpoint: 0,
+        }
+    }
+
+    /// Stores a message for all these queues; its place.
+    pub(super) fn message(
+        &mut self,
+        message: &Message,
+        expires_at_ms: u64,
+        targets: &[Target],
+        flags: MessageFlags,
+    ) -> Position {
+        let size = u32::try_from(message.body().len()).unwrap_or(u32::MAX);
+        let shared = message.shared_body().map(std::slice::from_ref);
+        let stored = Stored {
+            flags,
+            expires_at_ms,
+            published_at_ms: message.published_at_ms(),
+            priority: message.traits().priority,
+            exchange: message.exchange().as_bytes(),
+            routing_key: message.routing_key().as_bytes(),
+            properties: message.properties(),
+            targets: targets.into(),
+            body: shared.map_or_else(|| Body::Slice(message.body()), Body::Pieces),
+        };
+        let position = self.append(&Record::Message(stored));
+        self.segments.acquire(position, size, targets.len() as u64);
+        position
+    }
+
+    /// Hands the log a message that memory should not hold; it is gone after a restart all the same.
+    pub(super) fn spill(&mut self, message: &Arc<Message>, queue: u32, entry: &Entry) -> Slot {
+        let target = Target { queue, seq: entry.seq, flags: flags(entry) };
+        let position = self.message(message, entry.expires_at_ms, &[target], MessageFlags::SPILLED_TRANSIENT);
+        slot_of(position, entry)
+    }
+
+    /// A message is gone from its queue.
+    pub(super) fn settle(&mut self, queue: u32, seq: Seq, slot: Slot) {
+        self.segments.release(slot.position, slot.size);
+        if self.in_chain {
+            let range = [SeqRange { first: seq, last: seq }];
+            self.append(&Record::Settle { queue, ranges: (&range[..]).into() });
+        } else {
+            self.appender.settle(queue, seq, self.now_ms);
+        }
+    }
+
+    /// Messages up to this one may have been delivered.
+    pub(super) fn delivered(&mut self, queue: u32, up_to: Seq) {
+        self.appender.delivered(queue, up_to, self.now_ms);
+    }
+
+    /// A message came back for the `count`th time.
+    pub(super) fn returned(&mut self, queue: u32, seq: Seq, count: u32) {
+        self.append(&Record::Returned { queue, seq, count, note: &[] });
+    }
+
+    /// A queue is gone.
+    pub(super) fn forget(&mut self, queue: u32) {
+        self.append(&Record::Forget { queue });
+    }
+
+    /// A declaration, or its end.
+    pub(super) fn declare(&mut self, key: &str, value: Option<&[u8]>) {
+        self.append(&Record::Topology { key, value });
+    }
+
+    fn append(&mut self, record: &Record<'_>) -> Position {
+        match self.appender.append(record, self.now_ms) {
+            Ok(position) => position,
+            // Bodies are limited far below it.
+            Err(_) => {
+                self.refused += 1;
+                Position::NONE
+            }
+        }
+    }
+
+    pub(super) fn begin_chain(&mut self) {
+        self.in_chain = true;
+        self.appender.begin_chain();
+    }
+
+    pub(super) fn end_chain(&mut self) {
+        self.in_chain = false;
+        self.appender.end_chain();
+    }
+
+    /// Everything so far is to be safe with the next group.
+    pub(super) fn request_sync(&mut self) {
+        self.appender.request_sync();
+    }
+
+    /// Ends the log in order.
+    pub(super) fn seal(&mut self) {
+        self.appender.seal();
+    }
+
+    /// Where the next record goes: what was appended so far is durable when all before this is.
+    pub(super) fn end(&self) -> Position {
+        self.appender.end()
+    }
+
+    /// All before this is safe.
+    pub(super) fn durable(&self) -> Position {
+        self.appender.durable()
+    }
+
+    /// All before this is written, if not safe.
+    pub(super) fn written(&self) -> Position {
+        self.written
+    }
+
+    /// The next group, unless one is with the writer.
+    pub(super) fn take_group(&mut self) -> Option<Group> {
+        if self.writing {
+            return None;
+        }
+        let group = self.appender.take_group(self.now_ms)?;
+        self.writing = true;
+        self.group_end = group.end;
+        self.since_checkpoint += group.bytes();
+        for write in &group.writes {
+            if let Some(bytes) = write.begins {
+                self.segments.begin(write.segment, bytes.into());
+            }
+        }
+        Some(group)
+    }
+
+    /// The writer has done its group.
+    pub(super) fn completed(&mut self, completed: Completed) {
+        self.writing = false;
+        self.written = self.written.max(self.group_end);
+        self.appender.completed(completed);
+    }
+
+    /// Whether a group is with the writer.
+    pub(super) fn is_writing(&self) -> bool {
+        self.writing
+    }
+
+    /// When something waits that must be written by itself.
+    pub(super) fn sync_due(&self) -> Option<u64> {
+        self.appender.sync_due()
+    }
+
+    /// Bytes that wait for the writer.
+    pub(super) fn pending_bytes(&self) -> usize {
+        self.appender.pending_bytes()
+    }
+
+    /// From where recovery replays on top of a checkpoint of now.
+    pub(super) fn checkpoint_position(&mut self) -> Option<Position> {
+        self.appender.checkpoint_position()
+    }
+
+    /// The segment being filled.
+    pub(super) fn active_segment(&self) -> u32 {
+        self.appender.segment()
+    }
+}
+
+/// What a slot says of an entry at a position.
+pub(super) fn slot_of(position: Position, entry: &Entry) -> Slot {
+    let deliveries = u16::try_from(entry.delivery_count).unwrap_or(u16::MAX);
+    Slot { position, size: entry.size, aux: Aux::new(flags(entry), entry.priority, deliveries) }
+}
+
+/// The flags of an entry's slot.
+pub(super) fn flags(entry: &Entry) -> u8 {
+    if entry.expires_at_ms == 0 { 0 } else { FLAG_EXPIRES }
+}
