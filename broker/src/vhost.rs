@@ -29,6 +29,7 @@ use crate::{
 mod blocked;
 mod channel;
 mod close;
+mod compaction;
 mod confirms;
 mod dead;
 mod death;
@@ -50,6 +51,8 @@ mod session;
 mod sessions;
 mod store;
 mod tend;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod turn;
 mod tx;
@@ -57,12 +60,13 @@ mod unacked;
 mod wire;
 
 pub use blocked::Blocked;
+pub use compaction::Scanned;
 pub use dead::PARKED_QUEUE;
 pub use loads::{Load, Loaded};
 pub use outbox::Outbox;
 pub use recover::RecoverError;
 pub use session::{SessionId, SessionInfo};
-pub use turn::Want;
+pub use turn::{Purpose, Want};
 
 use dead::Dead;
 use timers::TimerKey;
@@ -143,6 +147,7 @@ pub struct Vhost {
     /// What each connection has published up to where.
     unsynced: VecDeque<(Position, SessionId, usize)>,
     blocked: blocked::State,
+    compaction: compaction::State,
     limits: VhostLimits,
     warm_bytes: usize,
     stats: VhostStats,
@@ -229,6 +234,7 @@ impl Vhost {
         }
         self.answer_commits();
         self.evict_all();
+        self.compact();
     }
 
     /// Time has passed.

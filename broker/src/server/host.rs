@@ -27,7 +27,7 @@ use crate::{
         identity::LogId,
         writer::thread::{Completion, Job},
     },
-    vhost::{Blocked, Load, Loaded, SessionId, SessionInfo, Vhost, Want},
+    vhost::{Blocked, Load, Loaded, Scanned, SessionId, SessionInfo, Vhost, Want},
 };
 
 /// Commands that wait for the thread.
@@ -50,6 +50,8 @@ pub(super) enum Command {
     Completed(Completion),
     /// Messages were read.
     Loaded(Want, Vec<Loaded>),
+    /// A piece of a segment was read, to be compacted.
+    Scanned(Scanned),
     /// Something to be done with the state.
     Call(Call),
     /// End in order.
@@ -208,6 +210,10 @@ impl Host {
                     self.vhost().loaded(&want, loaded, now_ms());
                     self.end_turn();
                 }
+                Command::Scanned(scanned) => {
+                    self.vhost().scanned(&scanned, now_ms());
+                    self.end_turn();
+                }
                 Command::Call(call) => {
                     call(&mut self.vhost());
                     self.end_turn();
@@ -335,7 +341,7 @@ impl Host {
         match command {
             Command::Completed(completion) => self.completed(completion),
             Command::Call(call) => call(&mut self.vhost()),
-            Command::Connection(_) | Command::Loaded(..) | Command::Stop => {}
+            Command::Connection(_) | Command::Loaded(..) | Command::Scanned(_) | Command::Stop => {}
         }
     }
 }

@@ -15,11 +15,11 @@ use crate::{
     log::{
         disk::FileDisk,
         frame::Checksums,
-        reader::{StoredMessage, Wanted, read_run},
+        reader::{StoredMessage, Wanted, read_run, scan_segment},
         record::MessageFlags,
     },
     message::{Message, Parts, Traits},
-    vhost::{Load, Loaded},
+    vhost::{Load, Loaded, Purpose, Scanned},
 };
 
 /// Reads that wait; the virtual host keeps what does not fit.
@@ -41,6 +41,13 @@ pub(super) fn spawn(
 
 fn run(mut disk: FileDisk, sums: Checksums, loads: &Receiver<Load>, done: &mpsc::Sender<Command>) {
     while let Ok(Load { want, places }) = loads.recv() {
+        if let Purpose::Compaction(segment, from) = want.purpose {
+            let scanned = scan(&mut disk, sums, segment, from);
+            if done.blocking_send(Command::Scanned(scanned)).is_err() {
+                return;
+            }
+            continue;
+        }
         let wanted: Vec<Wanted> = places
             .iter()
             .map(|(seq, slot)| Wanted { seq: *seq, position: slot.position, size: slot.size })
@@ -60,6 +67,27 @@ fn run(mut disk: FileDisk, sums: Checksums, loads: &Receiver<Load>, done: &mpsc:
             return;
         }
     }
+}
+
+/// Bytes of bodies that one step of compaction brings at most.
+const SCAN_BYTES_MAX: usize = 1024 * 1024;
+
+/// A piece of a segment, from a byte on. What cannot be read ends it: its messages stay where they are.
+fn scan(disk: &mut FileDisk, sums: Checksums, segment: u32, from: u32) -> Scanned {
+    let mut scanned = Scanned { messages: Vec::new(), next: None };
+    let mut bytes = 0;
+    let read = scan_segment(disk, sums, segment, from, |position, end, message| {
+        bytes += message.body.len() + message.properties.len();
+        scanned.messages.push((position, message));
+        let full = bytes >= SCAN_BYTES_MAX;
+        scanned.next = full.then_some(end);
+        !full
+    });
+    if let Err(error) = read {
+        tracing::error!(%error, segment, "a segment cannot be read for compaction");
+        scanned.next = None;
+    }
+    scanned
 }
 
 fn restore(stored: &StoredMessage) -> (std::sync::Arc<Message>, u64) {

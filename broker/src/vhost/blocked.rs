@@ -63,6 +63,11 @@ impl Vhost {
         self.blocked.reasons.first().copied()
     }
 
+    /// Whether what comes now cannot be stored: it is refused.
+    pub(super) fn refuses_publishes(&self) -> bool {
+        self.blocked.reasons.iter().any(|reason| matches!(reason, Blocked::DiskFull | Blocked::LogFailed))
+    }
+
     /// Whether nothing more can be made safe.
     pub(super) fn is_poisoned(&self) -> bool {
         self.blocked.reasons.contains(&Blocked::LogFailed)

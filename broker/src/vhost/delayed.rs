@@ -15,13 +15,14 @@ use super::{
     turn::{Purpose, Want},
 };
 use crate::{
+    amqp::{properties, value::FieldValue},
     exchange::{self, QueueId, header::NoHeaders, message::Delay},
     log::{
         index::QueueIndex,
         position::Position,
         record::{MessageFlags, Target},
     },
-    message::Message,
+    message::{Message, Parts},
     queue::{Entry, Seq},
 };
 
@@ -221,7 +222,8 @@ impl Vhost {
                 &exchange::message::Message { keys: &keys, headers },
                 &mut self.routed,
             );
-            self.place(message, view.headers);
+            let fate = self.place(&released(message), view.headers);
+            tracing::trace!(vhost = &*self.name, exchange = &*name, ?fate, "a delayed message is due");
         }
         self.settle_held(number, seq);
         self.store.end_chain();
@@ -233,6 +235,23 @@ impl Vhost {
         {
             self.store.settle(held.number, seq, slot);
         }
+    }
+}
+
+/// As it is delivered: its delay is told as over, as the plugin for RabbitMQ tells it.
+fn released(message: &Arc<Message>) -> Arc<Message> {
+    let rewritten = properties::rewrite(message.properties(), |properties| {
+        let Some(headers) = &mut properties.headers else { return };
+        if let Some(delay) = headers.find(exchange::delayed::HEADER).and_then(FieldValue::as_integer) {
+            headers.set(exchange::delayed::HEADER, FieldValue::I64(delay.saturating_neg()));
+        }
+    });
+    match rewritten {
+        Ok(rewritten) => {
+            let parts = Parts { properties: &rewritten, ..message.parts() };
+            Message::new(parts, message.body_bytes(), message.traits(), message.published_at_ms())
+        }
+        Err(_) => Arc::clone(message),
     }
 }
 

@@ -43,6 +43,9 @@ impl Vhost {
     }
 
     fn locate(&mut self, want: Want) -> Option<Load> {
+        if let Purpose::Compaction(..) = want.purpose {
+            return Some(Load { want, places: Vec::new() });
+        }
         if let Purpose::Delayed(seq) = want.purpose {
             let slot = self.delayed.one_mut(want.number)?.index.slot(seq)?;
             return Some(Load { places: vec![(seq, slot)], want });
@@ -57,7 +60,7 @@ impl Vhost {
             }
             Purpose::Stream(_, from) => run(|from| queue.index.next_live(from), *from, Seq::MAX),
             Purpose::Dead(seq) => vec![(*seq, queue.index.slot(*seq)?)],
-            Purpose::Delayed(_) => Vec::new(),
+            Purpose::Delayed(_) | Purpose::Compaction(..) => Vec::new(),
         };
         Some(Load { want, places })
     }
@@ -87,6 +90,8 @@ impl Vhost {
                 let found = loaded.into_iter().next().and_then(|loaded| loaded.message);
                 self.delayed_loaded(want.number, *seq, found);
             }
+            // What was scanned comes by itself.
+            Purpose::Compaction(..) => {}
         }
         self.tend_all();
     }

@@ -152,6 +152,10 @@ impl Vhost {
             self.confirm(at, tag, Fate::Placed(None));
             return Ok(());
         }
+        if tag.is_some() && self.refuses_publishes() {
+            self.confirm(at, tag, Fate::Refused);
+            return Ok(());
+        }
         self.route_raw(exchange, publish.routing_key, &keys, raw);
         let fate = self.place(&message, raw);
         self.settle_publish(at, tag, fate, publish.mandatory, &message);
@@ -392,12 +396,10 @@ impl Vhost {
     /// Says what became of a publish in confirm mode, now or when it is safe.
     fn confirm(&mut self, at: Address, tag: Option<u64>, fate: Fate) {
         let Some(tag) = tag else { return };
-        let blocked = self.is_poisoned();
         let Some(session) = self.sessions.one_mut(at.session) else { return };
         let Some(channel) = session.channel_mut(at.channel) else { return };
         let Mode::Confirm(confirms) = &mut channel.mode else { return };
-        let refused = fate == Fate::Refused || (blocked && fate != Fate::Unroutable);
-        if refused {
+        if fate == Fate::Refused {
             Nack { delivery_tag: tag, multiple: false, requeue: false }
                 .encode(at.channel, session.outbox.buffer());
             self.turn.has_bytes(at.session, session);

@@ -1,5 +1,9 @@
 //! The queues of a virtual host: by a small number that is given out again, checked by one that is not.
 
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
 use crate::{exchange::QueueId, queue::Queue};
 
 /// All of them. Names are the topology's.
@@ -7,6 +11,8 @@ use crate::{exchange::QueueId, queue::Queue};
 pub(super) struct Queues {
     slots: Vec<Option<Box<Queue>>>,
     free: Vec<QueueId>,
+    /// Places by number.
+    places: HashMap<u32, QueueId, RandomState>,
     last_number: u32,
     len: usize,
 }
@@ -63,6 +69,7 @@ impl Queues {
     pub(super) fn put(&mut self, queue: Queue) {
         let at = queue.id.0 as usize;
         if let Some(slot) = self.slots.get_mut(at) {
+            self.places.insert(queue.number, queue.id);
             *slot = Some(Box::new(queue));
             self.len += 1;
         }
@@ -70,6 +77,7 @@ impl Queues {
 
     pub(super) fn remove(&mut self, id: QueueId) -> Option<Box<Queue>> {
         let queue = self.slots.get_mut(id.0 as usize)?.take()?;
+        self.places.remove(&queue.number);
         self.free.push(id);
         self.len -= 1;
         Some(queue)
@@ -83,6 +91,12 @@ impl Queues {
         self.slots.get_mut(id.0 as usize)?.as_deref_mut()
     }
 
+    /// The queue of a number.
+    pub(super) fn of_number_mut(&mut self, number: u32) -> Option<&mut Queue> {
+        let id = self.places.get(&number).copied()?;
+        self.one_mut(id)
+    }
+
     /// The queue at a place, if it is still the one of that number.
     pub(super) fn numbered_mut(&mut self, id: QueueId, number: u32) -> Option<&mut Queue> {
         self.one_mut(id).filter(|queue| queue.number == number)
@@ -90,10 +104,6 @@ impl Queues {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Queue> {
         self.slots.iter().flatten().map(Box::as_ref)
-    }
-
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Queue> {
-        self.slots.iter_mut().flatten().map(Box::as_mut)
     }
 
     pub(super) fn len(&self) -> usize {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    Vhost, VhostLimits, VhostStats, blocked, delayed, queues,
+    Vhost, VhostLimits, VhostStats, blocked, compaction, delayed, queues,
     records::{self, BadRecord, Declared},
     sessions, store,
     timers::{TimerKey, Timers},
@@ -123,6 +123,7 @@ impl Vhost {
             commits: std::collections::VecDeque::new(),
             unsynced: std::collections::VecDeque::new(),
             blocked: blocked::State::default(),
+            compaction: compaction::State::default(),
             limits,
             warm_bytes: 0,
             stats: VhostStats::default(),

@@ -9,8 +9,10 @@ use crate::{
         group::{Completed, Group},
         index::{Aux, Slot},
         position::Position,
+        reader::StoredMessage,
         record::{Body, Message as Stored, MessageFlags, Record, SeqRange, Target},
         segments::Segments,
+        state::SLOT_TRANSIENT,
     },
     message::Message,
     queue::{Entry, Seq},
@@ -79,11 +81,31 @@ impl Store {
         position
     }
 
+    /// The same message at a new place, for those that still hold it.
+    pub(super) fn moved(&mut self, message: &StoredMessage, targets: &[Target]) -> Position {
+        let size = u32::try_from(message.body.len()).unwrap_or(u32::MAX);
+        let stored = Stored {
+            flags: message.flags,
+            expires_at_ms: message.expires_at_ms,
+            published_at_ms: message.published_at_ms,
+            priority: message.priority,
+            exchange: &message.exchange,
+            routing_key: &message.routing_key,
+            properties: &message.properties,
+            targets: targets.into(),
+            body: Body::Pieces(std::slice::from_ref(&message.body)),
+        };
+        let position = self.append(&Record::Moved(stored));
+        self.segments.acquire(position, size, targets.len() as u64);
+        position
+    }
+
     /// Hands the log a message that memory should not hold; it is gone after a restart all the same.
     pub(super) fn spill(&mut self, message: &Arc<Message>, queue: u32, entry: &Entry) -> Slot {
         let target = Target { queue, seq: entry.seq, flags: flags(entry) };
         let position = self.message(message, entry.expires_at_ms, &[target], MessageFlags::SPILLED_TRANSIENT);
-        slot_of(position, entry)
+        let Slot { position, size, aux } = slot_of(position, entry);
+        Slot { position, size, aux: Aux::new(aux.flags() | SLOT_TRANSIENT, aux.priority(), aux.deliveries()) }
     }
 
     /// A message is gone from its queue.

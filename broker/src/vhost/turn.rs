@@ -23,6 +23,8 @@ pub enum Purpose {
     Dead(Seq),
     /// They are due.
     Delayed(Seq),
+    /// Few live ones are left in this segment, read from this byte on: they are moved.
+    Compaction(u32, u32),
 }
 
 /// Messages to read.

@@ -20,6 +20,13 @@ use crate::{
 impl Vhost {
     pub(super) fn ack_method(&mut self, at: Address, method: &Basic<'_>) -> Result<(), Refusal> {
         match method {
+            Basic::Ack(ack) if !ack.multiple && !self.is_transactional(at) => {
+                let delivery =
+                    self.channel_mut(at).and_then(|channel| channel.unacked.take(ack.delivery_tag));
+                let delivery = delivery.ok_or_else(|| unknown(ack.delivery_tag))?;
+                self.ack_one(at, &delivery);
+                self.wake_starved(at);
+            }
             Basic::Ack(ack) => {
                 let deliveries = self.take_deliveries(at, ack.delivery_tag, ack.multiple)?;
                 self.settle_later(at, Settlement::Ack(deliveries));
@@ -67,25 +74,33 @@ impl Vhost {
             return;
         }
         match settlement {
-            Settlement::Ack(deliveries) => self.ack_all(at, deliveries),
+            Settlement::Ack(deliveries) => self.ack_all(at, &deliveries),
             Settlement::Return(deliveries, requeue) => self.return_all(at, deliveries, requeue),
         }
     }
 
-    pub(super) fn ack_all(&mut self, at: Address, deliveries: Vec<(u64, Delivery)>) {
-        if let Some(channel) = self.channel_mut(at) {
-            channel.counts.acked += deliveries.len() as u64;
-        }
+    pub(super) fn ack_all(&mut self, at: Address, deliveries: &[(u64, Delivery)]) {
         for (_, delivery) in deliveries {
-            let Some(queue) = self.queues.numbered_mut(delivery.queue, delivery.number) else { continue };
-            queue.came_in(&delivery.entry, delivery.consumer);
-            queue.stats.acked += 1;
-            settle(queue, &mut self.store, &delivery.entry);
-            if delivery.consumer.is_some_and(|consumer| queue.consumers.wake(consumer)) {
-                self.touch(delivery.queue);
-            }
+            self.ack_one(at, delivery);
         }
         self.wake_starved(at);
+    }
+
+    fn ack_one(&mut self, at: Address, delivery: &Delivery) {
+        if let Some(channel) = self.channel_mut(at) {
+            channel.counts.acked += 1;
+        }
+        let Some(queue) = self.queues.numbered_mut(delivery.queue, delivery.number) else { return };
+        queue.came_in(&delivery.entry, delivery.consumer);
+        queue.stats.acked += 1;
+        settle(queue, &mut self.store, &delivery.entry);
+        if delivery.consumer.is_some_and(|consumer| queue.consumers.wake(consumer)) {
+            self.touch(delivery.queue);
+        }
+    }
+
+    fn is_transactional(&mut self, at: Address) -> bool {
+        self.channel_mut(at).is_some_and(|channel| matches!(channel.mode, Mode::Transaction(_)))
     }
 
     /// Rejected: back to where they were, or dead.

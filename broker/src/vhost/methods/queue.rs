@@ -19,6 +19,7 @@ use crate::{
     vhost::{
         Vhost,
         refuse::{self, Refusal},
+        reply_to::PSEUDO_QUEUE,
     },
 };
 
@@ -103,6 +104,9 @@ impl Vhost {
     }
 
     fn declare_queue(&mut self, at: Address, declare: &Declare<'_>) -> Result<(), Refusal> {
+        if declare.passive && declare.queue.starts_with(PSEUDO_QUEUE) {
+            return self.find_requester(at, declare);
+        }
         let (id, name) = match declare.passive {
             true => self.find_declared(at, declare)?,
             false => self.find_or_create(at, declare)?,
@@ -121,6 +125,21 @@ impl Vhost {
                 message_count: u32::try_from(messages).unwrap_or(u32::MAX),
                 consumer_count: u32::try_from(consumers).unwrap_or(u32::MAX),
             };
+            self.answer(at, |number, out| declared.encode(number, out));
+        }
+        Ok(())
+    }
+
+    /// A server may ask so whether who waits for its reply is still there.
+    fn find_requester(&mut self, at: Address, declare: &Declare<'_>) -> Result<(), Refusal> {
+        let name = declare.queue;
+        let waits = self.replies.contains_key(name);
+        if name != PSEUDO_QUEUE && !waits {
+            let text = format!("no queue '{name}' in vhost '{}'", self.name);
+            return Err(Refusal::new(ReplyCode::NotFound, text));
+        }
+        let declared = DeclareOk { queue: name, message_count: 0, consumer_count: u32::from(waits) };
+        if !declare.no_wait {
             self.answer(at, |number, out| declared.encode(number, out));
         }
         Ok(())

@@ -79,7 +79,7 @@ impl Vhost {
         }
         for settlement in transaction.settlements {
             match settlement {
-                Settlement::Ack(deliveries) => self.ack_all(at, deliveries),
+                Settlement::Ack(deliveries) => self.ack_all(at, &deliveries),
                 Settlement::Return(deliveries, requeue) => self.return_all(at, deliveries, requeue),
             }
         }
