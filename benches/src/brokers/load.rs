@@ -169,12 +169,13 @@ fn start_consumers<B: Broker>(broker: &Rc<B>, flow: &Rc<Flow>) {
 /// Publishes so many, queue after queue, and waits for what it waits for.
 async fn publish<B: Broker>(broker: &B, flow: &Flow, count: u64) -> anyhow::Result<()> {
     let window = usize::try_from(flow.case.window())?;
+    // A part of the window, so that one is handed over while others are under way.
+    let batch_max = (window / 4).clamp(1, BATCH_MAX);
     let mut waiting = VecDeque::with_capacity(window);
     let mut queues = (0..flow.case.queues).cycle();
     let mut left = count;
     while left > 0 {
-        let room = window.saturating_sub(waiting.len()).clamp(1, BATCH_MAX);
-        let bodies = flow.next(room.min(usize::try_from(left).unwrap_or(room))).await;
+        let bodies = flow.next(batch_max.min(usize::try_from(left).unwrap_or(batch_max))).await;
         left -= u64::try_from(bodies.len())?;
         let publishes = bodies.into_iter().map(|body| {
             let queue = if flow.case.is_fanout { Some(0) } else { queues.next() };
@@ -183,7 +184,7 @@ async fn publish<B: Broker>(broker: &B, flow: &Flow, count: u64) -> anyhow::Resu
         for confirm in join_all(publishes).await {
             waiting.push_back(confirm?);
         }
-        while waiting.len() >= window || !flow.case.is_persistent {
+        while waiting.len() + batch_max > window || !flow.case.is_persistent {
             let Some(oldest) = waiting.pop_front() else { break };
             oldest.await?;
         }
