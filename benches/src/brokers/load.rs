@@ -35,8 +35,6 @@ use crate::{
 
 /// How long a backlog may take.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(120);
-/// Unacknowledged messages that a consumer holds.
-const PREFETCH: u16 = 256;
 /// Messages that a client hands over, or acknowledges, before it waits: lapin waits for each to be written, and one at a
 /// time would be a system call of the client and of the broker for each.
 const BATCH_MAX: usize = 64;

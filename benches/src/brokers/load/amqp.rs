@@ -15,9 +15,11 @@ use lapin::{
     types::{AMQPValue, FieldTable, ShortString},
 };
 
-use super::{BATCH_MAX, Broker, PREFETCH, flow::Flow};
+use super::{BATCH_MAX, Broker, flow::Flow};
 use crate::brokers::case::Case;
 
+/// Unacknowledged messages that a consumer holds.
+const PREFETCH: u16 = 256;
 const EXCHANGE: &str = "bench";
 /// Delivery modes (AMQP 0-9-1, class basic, property delivery-mode).
 const TRANSIENT: u8 = 1;

@@ -17,11 +17,14 @@ use async_nats::{
 use bytes::Bytes;
 use futures_util::StreamExt;
 
-use super::{Broker, PREFETCH, flow::Flow};
+use super::{Broker, flow::Flow};
 use crate::brokers::case::Case;
 
 /// Unacknowledged messages of a consumer, as the server counts them: never what is waited for.
 const ACK_PENDING_MAX: i64 = 100_000;
+/// Messages that a consumer asks for at a time, the next when half of them have come: with fewer than are under way, the
+/// server waits for the client.
+const PULL_BATCH: usize = 1_000;
 /// Unacknowledged publishes, as the client counts them: never what is waited for.
 const PUBLISHES_MAX: usize = 100_000;
 
@@ -77,8 +80,7 @@ impl Broker for Jetstream {
 
     async fn consume(&self, queue: u16, flow: &Flow) -> anyhow::Result<()> {
         let Some(consumer) = self.consumers.get(usize::from(queue)) else { bail!("no consumer {queue}") };
-        let batch = usize::from(PREFETCH);
-        let mut messages = consumer.stream().max_messages_per_batch(batch).messages().await?;
+        let mut messages = consumer.stream().max_messages_per_batch(PULL_BATCH).messages().await?;
         while let Some(message) = messages.next().await {
             let message = message?;
             if self.case.is_persistent
