@@ -4,12 +4,13 @@ mod bars;
 mod machine;
 mod table;
 
-use std::path::Path;
-
 pub(crate) use self::{
     machine::{Run, describe},
     table::{Bar, KIB, failed, good, p50, p99, p999, push_row, ratio, replace_between, two},
 };
+
+use std::path::Path;
+
 use crate::{
     case::Case,
     driver::{Bench, CaseResults, Results},
