@@ -46,7 +46,7 @@ def run_all(options):
 
 
 def lines(transcript):
-    return [json.dumps(entry, ensure_ascii=False) for entry in transcript]
+    return [json.dumps(entry, ensure_ascii=False, sort_keys=True) for entry in transcript]
 
 
 def explained(explanation, recorded, heard):

@@ -102,8 +102,9 @@ def _(t):
     for part in (b"ab", b"cd"):
         for ch in (one, two):
             connection.send(wire.frame(wire.FRAME_BODY, ch.number, part))
-    one.get_soon()
-    two.get_soon()
+    one.count_soon(2)
+    one.get()
+    two.get()
 
 
 @each("publish to an exchange that is not there", {"plain": {}, "mandatory": {"mandatory": True}, "with confirms": {}})
@@ -360,16 +361,17 @@ def _(t):
     ch.get()
 
 
-@case("direct reply-to")
-def _(t):
+@each("direct reply-to", {"plain": {}, "mandatory": {"mandatory": True}})
+def _(t, options):
     client, server = t.channel(), t.channel()
     server.queue()
     client.consume("amq.rabbitmq.reply-to", no_ack=True, consumer_tag="replies")
     client.put(t.q, "question", reply_to="amq.rabbitmq.reply-to", correlation_id="7")
     address = server.get_soon()["props"]["reply_to"]
     server.queue(address, passive=True)
-    server.publish("", address, "answer", correlation_id="7", mandatory=True)
+    server.publish("", address, "answer", correlation_id="7", **options)
     client.expect("basic.deliver")
+    server.quiet(0.1)
 
 
 @each("direct reply-to:", {
