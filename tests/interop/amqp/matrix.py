@@ -5,8 +5,9 @@ Usage: matrix.py --amqp HOST:PORT --management HOST:PORT [--only WORD] [--jobs N
 
 `--record` writes one JSON line a case: {"case": name, "transcript": [...]}. `--compare` says the same to another broker
 and ends with 1 if a transcript differs and explained.json does not say why. An explanation is
-{"case": pattern, "reason": text} with one of
-    "replace": [[expression, text], ...]   what the recording must be changed to, entry by entry, to be equal
+{"case": pattern or list of them, "reason": text} with one of
+    "replace": [[expression, text], ...]   how each entry of the recording (as JSON, keys sorted) is changed to be
+                                           equal; an entry of which nothing is left is taken out
     "transcript": [...]                    what is heard in place of the recording
     "ignore": true                         nothing can be compared
 and is itself an error when it explains nothing.
@@ -49,6 +50,11 @@ def lines(transcript):
     return [json.dumps(entry, ensure_ascii=False, sort_keys=True) for entry in transcript]
 
 
+def covers(explanation, name):
+    patterns = explanation["case"]
+    return any(fnmatch.fnmatchcase(name, one) for one in (patterns if isinstance(patterns, list) else [patterns]))
+
+
 def explained(explanation, recorded, heard):
     if explanation.get("ignore"):
         return True
@@ -56,7 +62,7 @@ def explained(explanation, recorded, heard):
         return lines(explanation["transcript"]) == heard
     for pattern, text in explanation["replace"]:
         recorded = [re.sub(pattern, text, line) for line in recorded]
-    return recorded == heard
+    return [line for line in recorded if line] == heard
 
 
 def compare(options, heard):
@@ -75,7 +81,7 @@ def compare(options, heard):
         reasons = [
             at
             for at, one in enumerate(explanations)
-            if fnmatch.fnmatchcase(name, one["case"]) and explained(one, want, have)
+            if covers(one, name) and explained(one, want, have)
         ]
         used.update(reasons)
         if not reasons:

@@ -196,6 +196,7 @@ class Connection:
                 return
             payload, end = self.bytes[7 : 7 + size], self.bytes[7 + size]
             assert end == wire.FRAME_END, "a frame without its end"
+            assert size <= self.frame_max - 8, f"a frame of {size} bytes where {self.frame_max} were agreed"
             self.bytes = self.bytes[size + 8 :]
             self.frame(kind, channel, payload)
 
@@ -232,11 +233,11 @@ class Connection:
                     del self.inbox[at]
                     return self.came(number, entry)
             more = self.read(deadline)
-            if not more and not self.inbox:
+            if not more:
                 if self.ended != "closed":
                     self.case.note(**self.on({"<": self.ended}))
                 return {"<": self.ended}
-            if not more or time.monotonic() > deadline:
+            if time.monotonic() > deadline:
                 self.case.note(**self.on({"missing": "|".join(names)}, channel))
                 return {"<": None}
 

@@ -83,6 +83,15 @@ def _(t):
     ch.get()
 
 
+@case("a body of 17 MiB")
+def _(t):
+    ch = t.channel()
+    ch.queue()
+    ch.call("confirm.select")
+    ch.put(t.q, b"b" * (17 * 2**20))
+    ch.expect("basic.ack")
+
+
 @case("a large body comes in frames of the agreed size")
 def _(t):
     ch = t.channel(tune={"frame_max": 4096})
