@@ -42,6 +42,13 @@ def _(t, options):
     ch.queue(**options)
 
 
+@case("an exclusive queue is as durable as its connection")
+def _(t):
+    ch = t.channel()
+    ch.queue(exclusive=True)
+    ch.queue(exclusive=True, durable=True)
+
+
 @each("declare a queue again", {
     "with the same ttl of another width": ({"x-message-ttl": V("b", 100)}, {"x-message-ttl": V("l", 100)}),
     "with another ttl": ({"x-message-ttl": 60000}, {"x-message-ttl": 60001}),
