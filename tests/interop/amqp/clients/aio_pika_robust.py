@@ -72,7 +72,7 @@ async def requeue(connection):
     assert message.redelivered and message.headers["x-delivery-count"] == 1, message.headers
     await message.ack()
     assert await queue.get(fail=False) is None
-    await queue.delete()
+    await queue.delete(if_unused=False, if_empty=False)
     await channel.close()
 
 
