@@ -3,7 +3,8 @@
 
 use std::process::Command;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use serde_json::Value;
 use weft_tests::{Broker, interop};
 
 /// Seconds for all cases: a minute on an idle machine.
@@ -22,5 +23,17 @@ async fn heavy_the_property_matrix_is_answered_as_by_rabbitmq() -> anyhow::Resul
     broker.tell(&mut command);
     let run = tokio::task::spawn_blocking(move || interop::run(&mut command)).await?;
     run.with_context(|| broker.output())?;
+    Ok(())
+}
+
+#[test]
+fn every_explained_difference_is_in_the_compatibility_document() -> anyhow::Result<()> {
+    let document = std::fs::read_to_string(interop::repository().join("docs/compatibility.md"))?;
+    let document = document.split_whitespace().collect::<Vec<_>>().join(" ");
+    let explained = std::fs::read(interop::script("amqp/explained.json"))?;
+    for explanation in serde_json::from_slice::<Vec<Value>>(&explained)? {
+        let reason = explanation["reason"].as_str().context("an explanation without a reason")?;
+        ensure!(document.contains(reason), "docs/compatibility.md does not say: {reason}");
+    }
     Ok(())
 }

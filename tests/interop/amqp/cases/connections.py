@@ -301,7 +301,6 @@ def method_of(class_id, method_id, arguments=b""):
     "a header on channel 0": wire.content_header(0, 0, {}), "a body on channel 0": wire.body(0, b"x"),
     "a basic.publish on channel 0": wire.method(0, "basic.publish"),
     "a frame larger than agreed": wire.frame(3, 1, b"x" * 131072), "the head of a frame larger than agreed": b"\x01\x00\x01\x7f\xff\xff\xff",
-    "a frame of the largest size": wire.frame(1, 1, b"\0\x32\0\x0a" + b"x" * (131072 - 12)),
     "a protocol header": HEADER, "text": b"GET / HTTP/1.1\r\n\r\n",
     "a table with a wrong length": method_of(50, 10, b"\0\0\x01q\0\0\0\xff\xff"),
     "a table with a kind nobody knows": method_of(50, 10, b"\0\0\x01q\0" + wire.table({"a": V("Z", b"x")})),
