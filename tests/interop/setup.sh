@@ -86,6 +86,13 @@ node_package() {
         miss "no $1: $(tail -n 1 "$dir/npm.log")"
 }
 
+# cargo_program CRATE VERSION ARGUMENT...: a program from crates.io. Some minutes the first time, so it comes last.
+cargo_program() {
+    "$dir/cargo/bin/$1" --version 2>/dev/null | grep -qF "$2" && return
+    CARGO_TARGET_DIR=$dir/cargo/build cargo install --quiet --locked --debug --root "$dir/cargo" "$1@$2" "${@:3}" \
+        >"$dir/cargo.log" 2>&1 && rm -rf "$dir/cargo/build" || miss "no $1: $(tail -n 1 "$dir/cargo.log")"
+}
+
 python_packages
 debian prometheus prometheus
 debian victoria-metrics victoria-metrics
@@ -96,4 +103,5 @@ debian haproxy haproxy
 rabbitmq
 amqp_tools
 node_package amqplib 2.3.1
+cargo_program rabbitmqadmin 2.35.0 --no-default-features
 exit $failed
