@@ -49,7 +49,7 @@ def method_of(class_id, method_id, arguments=b""):
     "a protocol header": HEADER, "text": b"GET / HTTP/1.1\r\n\r\n",
     "a table with a wrong length": method_of(50, 10, b"\0\0\x01q\0\0\0\xff\xff"),
     "a table with a kind nobody knows": method_of(50, 10, b"\0\0\x01q\0" + wire.table({"a": V("Z", b"x")})),
-    "a table nested 3000 deep": method_of(50, 10, b"\0\0\x01q\0" + wire.table(nested(3000))),
+    "a table nested 3000 deep": method_of(50, 10, b"\0\0\x01q\x04" + wire.table(nested(3000))),
 })
 def _(t, data):
     ch = t.channel()

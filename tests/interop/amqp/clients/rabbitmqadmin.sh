@@ -14,10 +14,12 @@ fail() {
     exit 1
 }
 
-# says EXPECTED ARGUMENT...: what it prints has the expected text in it ('' is anywhere).
+# says EXPECTED ARGUMENT...: what it prints has the expected text in it ('' is anywhere). RABBITMQADMIN_SKIP is an
+# expression of commands that are left out: on a management API older than this rabbitmqadmin.
 says() {
+    [[ -z ${RABBITMQADMIN_SKIP:-} || ! "${*:2}" =~ ^($RABBITMQADMIN_SKIP) ]] || return 0
     "${admin[@]}" "${@:2}" >"$work/said" 2>&1 || fail "${*:2}: $(cat "$work/said")"
-    grep -qE -- "$1" "$work/said" || fail "${*:2}: not '$1' but $(cat "$work/said")"
+    [ -z "$1" ] || grep -qE -- "$1" "$work/said" || fail "${*:2}: not '$1' but $(cat "$work/said")"
 }
 
 fails() {
@@ -41,7 +43,7 @@ says adm2.x exchanges list
 says 'adm2.q' bindings list
 says "" connections list
 says "" channels list
-says "" consumers list
+says "" list consumers
 says "" nodes list
 says "" show overview
 says "" health_check local_alarms
