@@ -116,7 +116,7 @@ fn damage_in_what_was_safe_is_reported_and_the_rest_kept() {
     disk.damage(FileName::Segment(1), positions[1].offset() as usize + 20, 4);
     let found = recovered(&disk);
     assert_eq!(keys(&found), ["a", "c", "d", "e", "f"]);
-    let offset = positions[1].offset().into();
+    let offset = u64::from(positions[1].offset());
     assert!(matches!(found.damage[..], [damage] if damage.offset == offset && damage.bytes > 100));
     assert_eq!(found.end, recovered(&six().0).end);
 }
