@@ -28,6 +28,8 @@ pub struct Traits {
     pub priority: u8,
     /// `expiration` in milliseconds.
     pub expiration_ms: Option<u64>,
+    /// The broker itself has sent it on: its `x-death` is the broker's, not a client's.
+    pub has_died: bool,
 }
 
 /// One message.

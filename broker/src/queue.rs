@@ -34,7 +34,7 @@ pub use consumers::{Address, Consumer, ConsumerId, Consumers, Wish};
 pub use entry::{Entry, Seq};
 pub use lines::{Lines, Memory};
 pub use stats::QueueStats;
-pub use stream::{Offset, Stream, StreamNext};
+pub use stream::{Stream, StreamNext};
 
 /// What a queue is declared with.
 #[derive(Debug, Clone, PartialEq)]

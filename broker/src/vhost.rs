@@ -27,6 +27,7 @@ use crate::{
 };
 
 mod blocked;
+mod carbon;
 mod channel;
 mod close;
 mod compaction;
@@ -36,6 +37,7 @@ mod death;
 mod delayed;
 mod dispatch;
 mod effects;
+mod expiration;
 mod headers;
 mod input;
 mod loads;

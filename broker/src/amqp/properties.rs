@@ -44,6 +44,9 @@ pub(crate) mod flag {
     pub(super) const MORE: u16 = 1;
 }
 
+/// Octets of the flags.
+const FLAGS_LEN: usize = 2;
+
 /// `delivery_mode` of a message that is to outlive the broker.
 pub const PERSISTENT: u8 = 2;
 
@@ -173,7 +176,7 @@ impl<'a> Summary<'a> {
             headers_at: view.headers.map(|headers| {
                 let before = view.content_type.map_or(0, |text| text.len() + 1)
                     + view.content_encoding.map_or(0, |text| text.len() + 1);
-                let start = flags_len(raw) + before + 4;
+                let start = FLAGS_LEN + before + 4;
                 start..start + headers.bytes().len()
             }),
             headers: view.headers,
@@ -206,22 +209,12 @@ impl<'a> ContentHeader<'a> {
     }
 }
 
-/// The fourteen flags. More words of flags may follow, and must be empty.
+/// The fourteen flags. More words of flags could follow, for properties that nobody defines and no client reads.
 fn read_flags(reader: &mut Reader<'_>) -> Result<u16, PropertiesError> {
-    let first = reader.u16()?;
-    let mut word = first;
-    while word & flag::MORE != 0 {
-        word = reader.u16()?;
-        if word & !flag::MORE != 0 {
-            return Err(PropertiesError::Unknown);
-        }
+    match reader.u16()? {
+        flags if flags & flag::MORE == 0 => Ok(flags),
+        _ => Err(PropertiesError::Unknown),
     }
-    Ok(first)
-}
-
-fn flags_len(raw: &[u8]) -> usize {
-    let more = raw.chunks_exact(2).take_while(|word| word.last().is_some_and(|octet| octet & 1 != 0)).count();
-    2 * (more + 1)
 }
 
 /// A property list: each is read where its flag is set.

@@ -42,11 +42,14 @@ pub enum KindError {
         /// The name.
         name: String,
     },
+    /// The same, with no name at all.
+    #[error("invalid exchange type ''")]
+    Empty,
     /// A delayed exchange without a proper `x-delayed-type`.
     #[error("Invalid argument, 'x-delayed-type' must be an existing exchange type")]
     DelayedType,
     /// A binding's `x-match` is a text, but none of the four.
-    #[error("Invalid x-match field value <<\"{value}\">>; expected all, any, all-with-x, or any-with-x")]
+    #[error("Invalid x-match field value {}; expected all, any, all-with-x, or any-with-x", show::binary(value.as_bytes()))]
     MatchValue {
         /// The text.
         value: String,
@@ -55,7 +58,7 @@ pub enum KindError {
     #[error(
         "Invalid x-match field type {} (value {}); expected longstr",
         show::type_name(value),
-        show::plain(value)
+        show::term(value)
     )]
     MatchType {
         /// What it is.
@@ -96,8 +99,10 @@ impl Kind {
     /// The kind of that name; a delayed one takes its inner kind from the arguments.
     pub fn parse(name: &str, arguments: &FieldTable) -> Result<Self, KindError> {
         if name != DELAYED {
-            let matching =
-                Matching::named(name).ok_or_else(|| KindError::Unknown { name: name.to_owned() })?;
+            let matching = Matching::named(name).ok_or_else(|| match name {
+                "" => KindError::Empty,
+                _ => KindError::Unknown { name: name.to_owned() },
+            })?;
             return Ok(Self::Plain(matching));
         }
         let inner =

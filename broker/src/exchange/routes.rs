@@ -88,6 +88,11 @@ impl Routes {
         found.and_then(|id| self.remove(id)).is_some()
     }
 
+    /// Whether there is such a binding.
+    pub fn is_bound(&self, destination: Destination, key: &str, arguments: &FieldTable) -> bool {
+        self.bindings.find(destination, key, &Arguments::of(arguments)).is_some()
+    }
+
     /// Takes all bindings away that lead there, and hands them back.
     pub fn remove_destination(&mut self, destination: Destination) -> Vec<Removed> {
         std::iter::from_fn(|| {

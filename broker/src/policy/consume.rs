@@ -168,7 +168,7 @@ mod tests {
     fn what_is_no_offset_is_shown_as_a_term() {
         for (value, term) in [
             (FieldValue::text("never"), "{longstr,<<\"never\">>}"),
-            (FieldValue::text(""), "{longstr,<<\"\">>}"),
+            (FieldValue::text(""), "{longstr,<<>>}"),
             (FieldValue::Bool(true), "{bool,true}"),
             (FieldValue::Array(Vec::new()), "{array,...}"),
         ] {

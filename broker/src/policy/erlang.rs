@@ -15,6 +15,9 @@ pub struct Binary<'a>(pub &'a str);
 
 impl fmt::Display for Binary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("<<>>");
+        }
         let escaped = self.0.replace('\\', "\\\\").replace('"', "\\\"");
         let suffix = if self.0.is_ascii() { "" } else { "/utf8" };
         write!(f, "<<\"{escaped}\"{suffix}>>")
@@ -65,6 +68,7 @@ mod tests {
     fn values_look_like_terms() {
         let cases = [
             (json!("a\"b"), "<<\"a\\\"b\">>"),
+            (json!(""), "<<>>"),
             (json!("é"), "<<\"é\"/utf8>>"),
             (json!(-1), "-1"),
             (json!(1.5), "1.5"),

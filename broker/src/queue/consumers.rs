@@ -37,7 +37,7 @@ pub struct Wish {
     /// Nobody else may consume.
     pub exclusive: bool,
     /// `x-priority`.
-    pub priority: i32,
+    pub priority: i64,
     /// Deliveries without an acknowledgement at most; 0 is no limit.
     pub prefetch: u16,
     /// Arguments, as sent.
@@ -84,7 +84,7 @@ pub struct Consumers {
     /// By id, rising.
     all: Vec<Consumer>,
     /// Those that wait for their turn, by priority, highest first.
-    rings: Vec<(i32, VecDeque<ConsumerId>)>,
+    rings: Vec<(i64, VecDeque<ConsumerId>)>,
     next_id: u32,
     single_active: bool,
 }
@@ -163,7 +163,7 @@ impl Consumers {
         true
     }
 
-    fn leave_ring(&mut self, id: ConsumerId, priority: i32) {
+    fn leave_ring(&mut self, id: ConsumerId, priority: i64) {
         if let Some(at) = self.rings.iter().position(|(other, _)| *other == priority)
             && let Some((_, ring)) = self.rings.get_mut(at)
         {
@@ -214,7 +214,7 @@ impl Consumers {
 mod tests {
     use super::*;
 
-    fn wish(priority: i32, prefetch: u16) -> Wish {
+    fn wish(priority: i64, prefetch: u16) -> Wish {
         Wish {
             address: Address { session: 0, channel: 1 },
             tag: "c".into(),

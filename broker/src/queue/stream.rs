@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{consumers::ConsumerId, entry::Seq};
-use crate::{amqp::value::FieldValue, message::Message};
+use crate::{message::Message, policy::consume::StreamOffset};
 
 /// Bytes of the newest messages in memory.
 pub const RECENT_BYTES_MAX: usize = 1024 * 1024;
@@ -17,57 +17,6 @@ pub const RECENT_BYTES_MAX: usize = 1024 * 1024;
 pub const READ_AHEAD: usize = 128;
 /// One time is noted for so many messages.
 const MARK_EVERY: Seq = 64;
-
-/// Where a consumer begins: `x-stream-offset`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Offset {
-    /// With the first message that is there.
-    First,
-    /// With the last one.
-    Last,
-    /// With the next one to come.
-    Next,
-    /// With this one, or the first behind it that is there.
-    At(u64),
-    /// With the first that came at this time or later, milliseconds since 1970.
-    Since(u64),
-}
-
-impl Offset {
-    /// Reads the argument: `first`, `last`, `next`, a number, a timestamp, or an interval such as `5m` back from now.
-    /// None where it is none of them.
-    pub fn parse(value: Option<&FieldValue>, now_ms: u64) -> Option<Self> {
-        let Some(value) = value else { return Some(Self::Next) };
-        if let FieldValue::Timestamp(seconds) = value {
-            return Some(Self::Since(seconds.saturating_mul(1000)));
-        }
-        if let Some(number) = value.as_integer() {
-            return u64::try_from(number).ok().map(Self::At);
-        }
-        match value.as_str()? {
-            "first" => Some(Self::First),
-            "last" => Some(Self::Last),
-            "next" => Some(Self::Next),
-            interval => parse_age(interval).map(|age_ms| Self::Since(now_ms.saturating_sub(age_ms))),
-        }
-    }
-}
-
-/// An age such as `7D`: a number and one of Y, M, D, h, m, s; in milliseconds.
-pub fn parse_age(text: &str) -> Option<u64> {
-    let unit_at = text.len().checked_sub(1)?;
-    let (number, unit) = (text.get(..unit_at)?, text.get(unit_at..)?);
-    let seconds: u64 = match unit {
-        "Y" => 365 * 24 * 3600,
-        "M" => 30 * 24 * 3600,
-        "D" => 24 * 3600,
-        "h" => 3600,
-        "m" => 60,
-        "s" => 1,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(seconds)?.checked_mul(1000)
-}
 
 /// What one consumer gets next.
 #[derive(Debug)]
@@ -190,13 +139,14 @@ impl Stream {
     }
 
     /// A consumer begins.
-    pub fn attach(&mut self, consumer: ConsumerId, offset: Offset) {
+    pub fn attach(&mut self, consumer: ConsumerId, offset: StreamOffset, now_ms: u64) {
         let next = match offset {
-            Offset::First => self.first,
-            Offset::Last => self.next.saturating_sub(1).max(self.first),
-            Offset::Next => self.next,
-            Offset::At(at) => at.max(self.first),
-            Offset::Since(at_ms) => self.since(at_ms),
+            StreamOffset::First => self.first,
+            StreamOffset::Last => self.next.saturating_sub(1).max(self.first),
+            StreamOffset::Next => self.next,
+            StreamOffset::Offset(at) => at.max(self.first),
+            StreamOffset::TimestampSeconds(at) => self.since(at.saturating_mul(1000)),
+            StreamOffset::AgoMs(ago) => self.since(now_ms.saturating_sub(ago)),
         };
         self.cursors.insert(consumer, Cursor { next, ..Cursor::default() });
     }
@@ -296,16 +246,18 @@ mod tests {
     #[test]
     fn a_consumer_begins_where_it_asked_to() {
         let cases = [
-            (Offset::First, vec![0, 1, 2, 3, 4]),
-            (Offset::Last, vec![4]),
-            (Offset::Next, vec![]),
-            (Offset::At(3), vec![3, 4]),
-            (Offset::Since(25), vec![3, 4]),
-            (Offset::Since(1000), vec![]),
+            (StreamOffset::First, vec![0, 1, 2, 3, 4]),
+            (StreamOffset::Last, vec![4]),
+            (StreamOffset::Next, vec![]),
+            (StreamOffset::Offset(3), vec![3, 4]),
+            (StreamOffset::AgoMs(975), vec![3, 4]),
+            (StreamOffset::AgoMs(0), vec![]),
+            (StreamOffset::TimestampSeconds(0), vec![0, 1, 2, 3, 4]),
+            (StreamOffset::TimestampSeconds(1), vec![]),
         ];
         for (offset, expected) in cases {
             let mut stream = stream(5);
-            stream.attach(A, offset);
+            stream.attach(A, offset, 1000);
             assert_eq!(read(&mut stream), expected, "{offset:?}");
         }
     }
@@ -314,7 +266,7 @@ mod tests {
     fn what_is_not_in_memory_is_asked_for_once() {
         let mut stream = stream(5000);
         stream.evict(|_| true);
-        stream.attach(A, Offset::First);
+        stream.attach(A, StreamOffset::First, 0);
         assert!(matches!(stream.next_for(A), StreamNext::Load(0)));
         assert!(matches!(stream.next_for(A), StreamNext::Loading));
         stream.loaded(A, vec![(0, message(0)), (1, message(0))], 2);
@@ -328,19 +280,7 @@ mod tests {
             stream.drop_first(1000);
         }
         assert_eq!((stream.first_seq(), stream.len(), stream.bytes()), (6, 4, 4000));
-        stream.attach(A, Offset::At(2));
+        stream.attach(A, StreamOffset::Offset(2), 0);
         assert_eq!(read(&mut stream), [6, 7, 8, 9]);
-    }
-
-    #[test]
-    fn offsets_are_read_in_every_form() {
-        let text = |text: &str| Offset::parse(Some(&FieldValue::text(text)), 10_000_000);
-        assert_eq!(Offset::parse(None, 0), Some(Offset::Next));
-        assert_eq!(text("first"), Some(Offset::First));
-        assert_eq!(text("1h"), Some(Offset::Since(6_400_000)));
-        assert_eq!(text("sideways"), None);
-        assert_eq!(Offset::parse(Some(&FieldValue::I64(7)), 0), Some(Offset::At(7)));
-        assert_eq!(Offset::parse(Some(&FieldValue::Timestamp(2)), 0), Some(Offset::Since(2000)));
-        assert_eq!(Offset::parse(Some(&FieldValue::I64(-1)), 0), None);
     }
 }

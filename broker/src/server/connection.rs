@@ -12,7 +12,7 @@ use tokio::{
     io::Interest,
     net::TcpStream,
     sync::Notify,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::{
@@ -67,13 +67,17 @@ pub(super) async fn serve(host: Rc<Host>, arrival: Arrival) {
     let (id, waker) = host.enter(info);
     let mut connection =
         Connection { host: Rc::clone(&host), id, socket, buffer, waker, heartbeat, closing: None };
-    match connection.run().await {
+    let end = connection.run().await;
+    match &end {
         End::Closed => tracing::debug!(connection = name, "closed"),
         End::Silent => tracing::warn!(connection = name, "missed heartbeats from client, connection closed"),
         End::Broken(error) => tracing::debug!(connection = name, %error, "broken"),
     }
     host.leave(id);
     drop(counted);
+    if matches!(end, End::Closed) && connection.closing.is_none() {
+        connection.linger().await;
+    }
 }
 
 impl Connection {
@@ -100,6 +104,22 @@ impl Connection {
                 Err(error) => return End::Broken(error),
             }
         }
+    }
+
+    /// A client that said goodbye closes the socket itself, as with RabbitMQ; nothing that it says counts any more.
+    async fn linger(self) {
+        let mut sink = [0; 256];
+        let drained = async {
+            while self.socket.readable().await.is_ok() {
+                match self.socket.try_read(&mut sink) {
+                    Ok(0) => return,
+                    Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
+                    Ok(_) | Err(_) => {}
+                }
+            }
+        };
+        // Whether it does so in time makes no difference.
+        let _in_time = timeout(CLOSE_TIMEOUT, drained).await;
     }
 
     /// Waits for whatever is next, and takes it in.

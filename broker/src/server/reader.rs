@@ -95,6 +95,7 @@ fn restore(stored: &StoredMessage) -> (std::sync::Arc<Message>, u64) {
     let (exchange, routing_key) = (text(&stored.exchange), text(&stored.routing_key));
     let parts = Parts { exchange: &exchange, routing_key: &routing_key, properties: &stored.properties };
     let persistent = stored.flags.contains(MessageFlags::PERSISTENT);
-    let traits = Traits { persistent, priority: stored.priority, expiration_ms: None };
+    let has_died = stored.flags.contains(MessageFlags::DIED);
+    let traits = Traits { persistent, priority: stored.priority, expiration_ms: None, has_died };
     (Message::new(parts, stored.body.clone(), traits, stored.published_at_ms), stored.expires_at_ms)
 }

@@ -34,9 +34,11 @@ pub(super) enum Mode {
     Transaction(Transaction),
 }
 
-/// A publish whose content is still on its way.
+/// A method whose content is still on its way: a publish, or one that is no client's.
 #[derive(Debug)]
 pub(super) struct Publishing {
+    /// Class and method.
+    pub(super) ids: (u16, u16),
     pub(super) exchange: Rc<str>,
     pub(super) routing_key: Box<str>,
     pub(super) mandatory: bool,
@@ -58,8 +60,6 @@ pub(super) struct Channel {
     pub(super) prefetch: u16,
     /// `basic.qos` with `global`: for all consumers together; 0 is no limit.
     pub(super) prefetch_global: u16,
-    /// `channel.flow`: deliveries are wanted.
-    pub(super) flow: bool,
     /// Consumers that found no room in the channel; they are woken when there is some.
     pub(super) starved: Vec<(QueueId, ConsumerId)>,
     /// The queue that an empty name means: the one declared last.
@@ -90,7 +90,6 @@ impl Channel {
             delivery_tag: 0,
             prefetch: 0,
             prefetch_global: 0,
-            flow: true,
             starved: Vec::new(),
             last_queue: None,
             reply_to: None,
@@ -107,6 +106,6 @@ impl Channel {
     /// Whether a consumer may get something, as far as the channel goes.
     pub(super) fn has_room(&self, no_ack: bool) -> bool {
         let full = self.prefetch_global != 0 && self.unacked.len() >= usize::from(self.prefetch_global);
-        self.flow && self.state == ChannelState::Open && (no_ack || !full)
+        self.state == ChannelState::Open && (no_ack || !full)
     }
 }

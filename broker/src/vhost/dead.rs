@@ -82,8 +82,12 @@ impl Vhost {
 
     fn send_on(&mut self, dead: &Dead, message: &Message, onward: &Onward) {
         let view = PropertiesView::parse(message.properties()).unwrap_or_default();
-        let headers = view.headers.and_then(|table| table.decode().ok());
-        let copied: Vec<String> = super::publish::carbon_copies(headers.as_ref());
+        let mut headers = view.headers.and_then(|table| table.decode().ok());
+        let has_died = message.traits().has_died;
+        if let Some(headers) = headers.as_mut().filter(|_| !has_died) {
+            death::forget(headers);
+        }
+        let copied: Vec<String> = super::carbon::kept(headers.as_ref());
         let routing_keys: Vec<&str> =
             std::iter::once(message.routing_key()).chain(copied.iter().map(String::as_str)).collect();
         let death = Death {
@@ -97,6 +101,9 @@ impl Vhost {
         let rewritten = properties::rewrite(message.properties(), |properties| {
             properties.expiration = None;
             let headers = properties.headers.get_or_insert_default();
+            if !has_died {
+                death::forget(headers);
+            }
             death::record(headers, &death);
             if onward.routing_key.is_some() {
                 headers.remove("CC");
@@ -108,7 +115,7 @@ impl Vhost {
         };
         let routing_key = onward.routing_key.as_deref().unwrap_or_else(|| message.routing_key());
         let parts = Parts { exchange: &onward.exchange, routing_key, properties: &rewritten };
-        let traits = Traits { expiration_ms: None, ..message.traits() };
+        let traits = Traits { expiration_ms: None, has_died: true, ..message.traits() };
         let dying = Message::new(parts, message.body_bytes(), traits, self.now_ms);
         let copies = if onward.routing_key.is_some() { Vec::new() } else { copied };
         let routing =

@@ -50,6 +50,14 @@ pub(super) struct Death<'a> {
     pub(super) at: u64,
 }
 
+/// Takes out what a client says of deaths: RabbitMQ 4 believes its own word alone.
+pub fn forget(headers: &mut FieldTable) {
+    headers.remove(X_DEATH);
+    for what in ["reason", "queue", "exchange"] {
+        headers.remove(&format!("x-first-death-{what}"));
+    }
+}
+
 /// Writes a death into the headers.
 pub(super) fn record(headers: &mut FieldTable, death: &Death<'_>) {
     let mut deaths = match headers.remove(X_DEATH) {

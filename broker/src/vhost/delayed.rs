@@ -207,10 +207,9 @@ impl Vhost {
         let Some(name) = self.delayed.held.get(&number).map(|held| Rc::clone(&held.exchange)) else { return };
         self.store.begin_chain();
         if let Some(id) = self.topology.find(&name) {
-            let view =
-                crate::amqp::properties::PropertiesView::parse(message.properties()).unwrap_or_default();
+            let view = properties::PropertiesView::parse(message.properties()).unwrap_or_default();
             let headers = view.headers.and_then(|raw| raw.decode().ok());
-            let copies = super::publish::carbon_copies(headers.as_ref());
+            let copies = super::carbon::kept(headers.as_ref());
             let keys: Vec<&str> =
                 std::iter::once(message.routing_key()).chain(copies.iter().map(String::as_str)).collect();
             let headers: &dyn exchange::header::HeaderView = match &headers {

@@ -101,11 +101,11 @@ impl Desk<'_> {
         false
     }
 
-    /// The next one whose time is not over.
+    /// The next one whose time was not over before this turn: what expires at once is for who waits for it.
     fn next_of(&mut self, queue: QueueId, number: u32, lines: &mut Lines) -> Option<Entry> {
         loop {
             let entry = lines.pop()?;
-            if !entry.is_expired(self.now_ms) {
+            if !entry.is_expired(self.now_ms.saturating_sub(1)) {
                 return Some(entry);
             }
             self.turn.dead.push_back(Dead { queue, number, entry, reason: Reason::Expired });

@@ -7,7 +7,7 @@ use super::{
     Vhost,
     channel::{ChannelState, Publishing},
     publish::{Body, Publish},
-    refuse::Refusal,
+    refuse::{self, Refusal},
     session::{SessionId, SessionState},
 };
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
         content::{self, Assembler, Content},
         frame::{FrameKind, RawFrame, scan},
         method::{Basic, Method, basic},
+        properties::ContentHeader,
         reply::ReplyCode,
     },
     message::INLINE_BODY_BYTES_MAX,
@@ -86,7 +87,9 @@ impl Vhost {
                     return Ok(Some(Step::In(at + frame.end + taken)));
                 }
                 self.expect_method(address)?;
-                self.method(address, &method);
+                if !(method.has_content() && self.begin_unwanted(address, &method)) {
+                    self.method(address, &method);
+                }
                 Ok(Some(Step::In(at + frame.end)))
             }
             FrameKind::Header => {
@@ -145,6 +148,7 @@ impl Vhost {
         let mut assembler = Assembler::new(limit);
         assembler.begin(())?;
         let publishing = Publishing {
+            ids: basic::Publish::IDS,
             exchange: publish.exchange.into(),
             routing_key: publish.routing_key.into(),
             mandatory: publish.mandatory,
@@ -157,6 +161,28 @@ impl Vhost {
         Ok(0)
     }
 
+    /// A method with content that only servers send: it is refused once its content is there, as by RabbitMQ. Whether
+    /// there is an open channel to wait on.
+    fn begin_unwanted(&mut self, at: Address, method: &Method<'_>) -> bool {
+        let limit = u64::try_from(self.limits.message_bytes_max).unwrap_or(u64::MAX);
+        let Some(channel) = self.channel_mut(at).filter(|channel| channel.state == ChannelState::Open) else {
+            return false;
+        };
+        let mut assembler = Assembler::new(limit);
+        if assembler.begin(()).is_err() {
+            return false;
+        }
+        channel.publishing = Some(Box::new(Publishing {
+            ids: method.ids(),
+            exchange: "".into(),
+            routing_key: "".into(),
+            mandatory: false,
+            immediate: false,
+            assembler,
+        }));
+        true
+    }
+
     fn publish_or_refuse(&mut self, at: Address, publish: &Publish<'_>) {
         if let Err(refusal) = self.publish(at, publish) {
             self.refuse(at, &refusal.or_by(basic::Publish::IDS));
@@ -167,10 +193,9 @@ impl Vhost {
     fn expect_method(&mut self, at: Address) -> Result<(), Refusal> {
         let Some(channel) = self.channel_mut(at) else { return Ok(()) };
         match channel.publishing.take() {
-            Some(mut publishing) => publishing
-                .assembler
-                .expect_method()
-                .map_err(|error| Refusal::from(error).by(basic::Publish::IDS)),
+            Some(mut publishing) => {
+                publishing.assembler.expect_method().map_err(|error| Refusal::from(error).by(publishing.ids))
+            }
             None => Ok(()),
         }
     }
@@ -187,6 +212,9 @@ impl Vhost {
         if session.state != SessionState::Open {
             return Ok(());
         }
+        if frame.kind == FrameKind::Header && ContentHeader::decode(payload).is_none() {
+            return Err(Refusal::unknown_frame(frame.kind, payload));
+        }
         let Some(channel) = session.channel(at.channel) else {
             return Err(match at.channel {
                 0 => Refusal::unexpected_frame(frame.kind, payload),
@@ -199,7 +227,7 @@ impl Vhost {
         let Some(mut publishing) = self.channel_mut(at).and_then(|channel| channel.publishing.take()) else {
             return Err(Refusal::from(content::ContentError::NoMethod));
         };
-        let Publishing { exchange, routing_key, mandatory, immediate, assembler } = &mut *publishing;
+        let Publishing { ids, exchange, routing_key, mandatory, immediate, assembler } = &mut *publishing;
         let assembled = match frame.kind {
             FrameKind::Header => assembler.header(payload),
             _ => assembler.body(payload),
@@ -207,7 +235,7 @@ impl Vhost {
         let whole = match assembled {
             Ok(whole) => whole,
             Err(error) => {
-                let refusal = Refusal::from(error).by(basic::Publish::IDS);
+                let refusal = Refusal::from(error).by(*ids);
                 if refusal.code().is_hard() {
                     return Err(refusal);
                 }
@@ -216,6 +244,9 @@ impl Vhost {
             }
         };
         if let Some(Content { properties, body, .. }) = whole {
+            if *ids != basic::Publish::IDS {
+                return Err(refuse::unimplemented().by(*ids));
+            }
             let body = match (body, held) {
                 (content::Body::Gathered(bytes), _) => Body::Shared(bytes.into()),
                 (content::Body::Frame(_), Some(held)) => Body::Shared(held.clone()),

@@ -37,21 +37,18 @@ impl Vhost {
 
     fn try_method(&mut self, at: Address, method: &Method<'_>) -> Result<(), Refusal> {
         let Some(session) = self.sessions.one(at.session) else { return Ok(()) };
-        if let Method::Connection(method) = method {
+        if let (Method::Connection(method), 0) = (method, at.channel) {
             return self.connection_method(at, method);
         }
         if session.state != SessionState::Open {
             return Ok(());
         }
         if at.channel == 0 {
-            let text = format!("channel 0 may not carry {}", method.name());
-            return Err(Refusal::new(ReplyCode::CommandInvalid, text));
+            return Err(refuse::unexpected());
         }
         let state = session.channel(at.channel).map(|channel| channel.state);
         match (state, method) {
             (None, Method::Channel(Channel::Open(_))) => self.open_channel(at),
-            // A close that crossed ours.
-            (None, Method::Channel(Channel::CloseOk(_))) => Ok(()),
             (None, _) => Err(Refusal::new(ReplyCode::ChannelError, "expected 'channel.open'")),
             (Some(ChannelState::Closing), Method::Channel(Channel::CloseOk(_))) => {
                 self.forget_channel(at);
@@ -97,22 +94,18 @@ impl Vhost {
                 Ok(())
             }
             Method::Tx(method) => self.tx_method(at, method),
-            Method::Access(_) | Method::Confirm(_) | Method::Connection(_) => {
-                Err(refuse::not_for_servers(method))
-            }
+            Method::Access(_) | Method::Confirm(_) | Method::Connection(_) => Err(refuse::unimplemented()),
         }
     }
 
     fn channel_method(&mut self, at: Address, method: &Channel<'_>) -> Result<(), Refusal> {
         match method {
-            Channel::Flow(flow) => {
-                let active = flow.active;
-                let Some(channel) = self.channel_mut(at) else { return Ok(()) };
-                channel.flow = active;
-                if active {
-                    self.wake_starved(at);
-                }
-                self.answer(at, |number, out| channel::FlowOk { active }.encode(number, out));
+            // As RabbitMQ: prefetch is what holds deliveries back.
+            Channel::Flow(flow) if !flow.active => {
+                Err(Refusal::new(ReplyCode::NotImplemented, "active=false"))
+            }
+            Channel::Flow(_) => {
+                self.answer(at, |number, out| channel::FlowOk { active: true }.encode(number, out));
                 Ok(())
             }
             Channel::Close(_) => {
@@ -120,22 +113,24 @@ impl Vhost {
                 self.answer(at, |number, out| channel::CloseOk {}.encode(number, out));
                 Ok(())
             }
-            Channel::FlowOk(_) | Channel::CloseOk(_) => Ok(()),
-            Channel::Open(_) | Channel::OpenOk(_) => Err(refuse::not_for_servers(&Method::Channel(*method))),
+            Channel::FlowOk(_) | Channel::CloseOk(_) | Channel::Open(_) | Channel::OpenOk(_) => {
+                Err(refuse::unimplemented())
+            }
         }
     }
 
     fn open_channel(&mut self, at: Address) -> Result<(), Refusal> {
         let Some(session) = self.sessions.one_mut(at.session) else { return Ok(()) };
-        let channel_max = session.info.channel_max;
-        if channel_max != 0 && at.channel > channel_max {
+        let (open, channel_max) = (session.channel_count(), session.info.channel_max);
+        // RabbitMQ counts channels, whatever their numbers; and it names no method.
+        if channel_max != 0 && open >= usize::from(channel_max) {
             let text = format!(
-                "number of channels opened ({}) has reached the negotiated channel_max ({channel_max})",
-                at.channel
+                "number of channels opened ({open}) has reached the negotiated channel_max ({channel_max})"
             );
-            return Err(Refusal::new(ReplyCode::NotAllowed, text));
+            self.refuse(at, &Refusal::new(ReplyCode::NotAllowed, text));
+            return Ok(());
         }
-        let open = u64::try_from(session.channel_count()).unwrap_or(u64::MAX);
+        let open = u64::try_from(open).unwrap_or(u64::MAX);
         self.access
             .open_channel(&session.info.user.name, open)
             .map_err(|refused| refuse::access(&refused))?;

@@ -13,10 +13,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    Vhost,
+    Vhost, carbon,
     channel::Mode,
     confirms::Confirmation,
     dead::{Dead, Reason},
+    expiration,
     refuse::{self, Refusal},
     store, wire,
 };
@@ -38,10 +39,6 @@ use crate::{
     queue::{Address, Admission, Contents, Entry, Queue},
 };
 
-/// The header that adds routing keys.
-const CC: &str = "CC";
-/// The same, and it is taken out before the message is delivered.
-const BCC: &str = "BCC";
 /// The header that identifies a message for deduplication.
 const DEDUPLICATION: &str = "x-deduplication-header";
 
@@ -115,7 +112,7 @@ impl Vhost {
         let summary = Summary::of(publish.properties)?;
         let traits = self.traits_of(at, &summary)?;
         let raw = summary.headers;
-        let (keys, rewritten) = self.carbon(publish, raw)?;
+        let (keys, rewritten) = carbon::copies(publish.properties, raw)?;
         let reply = self.reply_key(at, summary.reply_to)?;
         let rewritten = match reply {
             Some(key) => {
@@ -192,37 +189,11 @@ impl Vhost {
             }
         }
         let expiration_ms = match summary.expiration {
-            Some(text) => Some(expiration(text)?),
+            Some(text) => Some(expiration::parse(text)?),
             None => None,
         };
         let (persistent, priority) = (summary.persistent, summary.priority.unwrap_or(0));
-        Ok(Traits { persistent, priority, expiration_ms })
-    }
-
-    /// Keys that headers add; and the properties without `BCC`, where there is one.
-    fn carbon(
-        &self,
-        publish: &Publish<'_>,
-        headers: Option<RawTable<'_>>,
-    ) -> Result<(Vec<String>, Option<Vec<u8>>), Refusal> {
-        let Some(headers) = headers else { return Ok((Vec::new(), None)) };
-        let mut keys = Vec::new();
-        let mut has_bcc = false;
-        for name in [CC, BCC] {
-            if let Some(value) = headers.find(name) {
-                has_bcc |= name == BCC;
-                read_keys(name, value, &mut keys)?;
-            }
-        }
-        if !has_bcc {
-            return Ok((keys, None));
-        }
-        let without = properties::rewrite(publish.properties, |properties| {
-            if let Some(headers) = &mut properties.headers {
-                headers.remove(BCC);
-            }
-        });
-        Ok((keys, Some(without?)))
+        Ok(Traits { persistent, priority, expiration_ms, has_died: false })
     }
 
     /// Finds the queues of a message whose headers are still bytes.
@@ -400,7 +371,8 @@ impl Vhost {
         let Some(channel) = session.channel_mut(at.channel) else { return };
         let Mode::Confirm(confirms) = &mut channel.mode else { return };
         if fate == Fate::Refused {
-            Nack { delivery_tag: tag, multiple: false, requeue: false }
+            // As RabbitMQ: all before it, unless one of them is still on its way.
+            Nack { delivery_tag: tag, multiple: confirms.is_empty(), requeue: true }
                 .encode(at.channel, session.outbox.buffer());
             self.turn.has_bytes(at.session, session);
             return;
@@ -479,41 +451,4 @@ fn enter(queue: &mut Queue, message: &Arc<Message>, now_ms: u64, position: Optio
         queue.index.insert(seq, store::slot_of(position, &entry));
     }
     entry
-}
-
-/// RabbitMQ: a number of milliseconds as text.
-fn expiration(text: &[u8]) -> Result<u64, Refusal> {
-    let text = String::from_utf8_lossy(text);
-    let invalid = |why: &str| {
-        Refusal::new(ReplyCode::PreconditionFailed, format!("invalid expiration '{text}': {why}"))
-    };
-    match text.parse::<i64>() {
-        Ok(ms) => u64::try_from(ms).map_err(|_| invalid(&format!("{{value_negative,{ms}}}"))),
-        Err(_) => Err(invalid("no_integer")),
-    }
-}
-
-/// The keys of `CC` or `BCC`: an array of long strings.
-fn read_keys(name: &str, value: ValueView<'_>, into: &mut Vec<String>) -> Result<(), Refusal> {
-    let wrong = || {
-        Refusal::new(
-            ReplyCode::PreconditionFailed,
-            format!("Unsupported type for header {name}: an array of strings is expected"),
-        )
-    };
-    let FieldValue::Array(values) = value.decode().map_err(|_| wrong())? else { return Err(wrong()) };
-    for value in &values {
-        into.push(value.as_str().ok_or_else(wrong)?.to_owned());
-    }
-    Ok(())
-}
-
-/// The keys that `CC` adds to a message that is kept.
-pub(super) fn carbon_copies(headers: Option<&FieldTable>) -> Vec<String> {
-    match headers.and_then(|headers| headers.find(CC)) {
-        Some(FieldValue::Array(values)) => {
-            values.iter().filter_map(FieldValue::as_str).map(str::to_owned).collect()
-        }
-        _ => Vec::new(),
-    }
 }

@@ -3,7 +3,7 @@
 pub(super) use crate::amqp::reply::Refusal;
 use crate::{
     access::refused::Refused,
-    amqp::{method::Method, reply::ReplyCode, table::TableError, wire::WireError},
+    amqp::{reply::ReplyCode, table::TableError, wire::WireError},
     exchange::{
         kind::KindError,
         topology::{Fault, TopologyError},
@@ -46,8 +46,12 @@ pub(super) fn table(error: TableError) -> Refusal {
     Refusal::new(ReplyCode::SyntaxError, WireError::Table(error))
 }
 
-/// A method that only servers send.
-pub(super) fn not_for_servers(method: &Method<'_>) -> Refusal {
-    let text = format!("unimplemented method {}", method.name());
-    Refusal::new(ReplyCode::CommandInvalid, text)
+/// A method that only servers send, or that belongs to channel 0 and came on another.
+pub(super) fn unimplemented() -> Refusal {
+    Refusal::new(ReplyCode::CommandInvalid, "unimplemented method")
+}
+
+/// A method that may not be said on channel 0, or not any more.
+pub(super) fn unexpected() -> Refusal {
+    Refusal::new(ReplyCode::ChannelError, "unexpected method in connection state running")
 }

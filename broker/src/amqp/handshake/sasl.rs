@@ -114,10 +114,10 @@ pub fn amqplain_response(user: &str, password: &str) -> Vec<u8> {
     encode_table(&table)
 }
 
-/// User and password of `authzid \0 user \0 password`. RabbitMQ takes no authzid; here one is disregarded.
+/// User and password of `authzid \0 user \0 password`. As in RabbitMQ nobody may be somebody else: authzid is empty.
 fn plain(response: &[u8]) -> Option<(&[u8], &[u8])> {
-    let mut parts = response.split(|octet| *octet == 0);
-    let (_authzid, user, password) = (parts.next()?, parts.next()?, parts.next()?);
+    let mut parts = response.strip_prefix(b"\0")?.split(|octet| *octet == 0);
+    let (user, password) = (parts.next()?, parts.next()?);
     parts.next().is_none().then_some((user, password))
 }
 

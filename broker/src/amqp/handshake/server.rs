@@ -256,7 +256,7 @@ impl ServerHandshake {
                 self.state = State::Admitting;
                 Some(ServerEvent::Open { virtual_host })
             }
-            (_, Connection::Close(_)) => {
+            (State::Closing, Connection::Close(_)) => {
                 connection::CloseOk {}.encode(0, out);
                 self.state = State::Closed;
                 Some(ServerEvent::Closed)

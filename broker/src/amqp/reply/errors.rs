@@ -56,13 +56,16 @@ impl Refusal {
         Self::new(ReplyCode::UnexpectedFrame, explanation)
     }
 
+    /// 501: a frame whose payload is too short for its kind.
+    pub fn unknown_frame(kind: FrameKind, payload: &[u8]) -> Self {
+        frame_error(kind.octet(), &Snippet::of(payload), format_args!("unknown_frame"))
+    }
+
     /// What the payload of a method frame becomes that is no method.
     pub fn undecodable(error: DecodeError, payload: &[u8]) -> Self {
         let fields = payload.get(4..).unwrap_or_default();
         match error {
-            DecodeError::NoIds => {
-                frame_error(FrameKind::Method.octet(), &Snippet::of(payload), format_args!("unknown_frame"))
-            }
+            DecodeError::NoIds => Self::unknown_frame(FrameKind::Method, payload),
             DecodeError::Unknown { class, method } => {
                 Self::new(ReplyCode::NotImplemented, format_args!("unknown method {{{class},{method}}}"))
             }

@@ -83,6 +83,12 @@ impl Topology {
         Ok(effects)
     }
 
+    /// Whether there is such a binding.
+    pub fn is_bound(&self, source: &str, to: Target<'_>, key: &str, arguments: &FieldTable) -> bool {
+        let (Some(id), Ok(destination)) = (self.find(source), self.destination(to)) else { return false };
+        self.exchange(id).is_some_and(|exchange| exchange.routes.is_bound(destination, key, arguments))
+    }
+
     /// The bindings that leave an exchange, by name. The default exchange's are its queues, see [`Topology::queues`].
     pub fn bindings_from(&self, id: ExchangeId) -> impl Iterator<Item = NamedBinding> {
         let bindings = self.exchange(id).into_iter().flat_map(|exchange| exchange.routes.bindings());

@@ -6,7 +6,7 @@ use std::fmt;
 use super::{Attributes, Declaration, show};
 use crate::{
     amqp::value::{FieldTable, FieldValue},
-    exchange::header::HeaderValue,
+    exchange::{header::HeaderValue, kind::DELAYED_TYPE},
 };
 
 /// The argument that names the alternate exchange.
@@ -50,7 +50,7 @@ impl fmt::Display for Shown {
 }
 
 /// The first difference, in RabbitMQ's order of fields. Of arguments, RabbitMQ compares the alternate exchange
-/// alone; those that begin with `x-` are compared here as well, so that none is silently ignored.
+/// and those that its type knows.
 pub(super) fn difference(current: &Attributes, asked: &Declaration<'_>) -> Option<Difference> {
     plain("type", current.kind, asked.kind, |kind| kind.name().to_owned())
         .or_else(|| plain("durable", current.durable, asked.durable, |value| value.to_string()))
@@ -70,10 +70,8 @@ fn plain<T>(field: &str, current: T, received: T, show: impl Fn(T) -> String) ->
 }
 
 fn arguments(current: &FieldTable, received: &FieldTable) -> Option<Difference> {
-    let named =
-        current.iter().chain(received.iter()).map(|(name, _)| name).filter(|name| name.starts_with("x-"));
-    std::iter::once(ALTERNATE)
-        .chain(named)
+    [ALTERNATE, DELAYED_TYPE]
+        .into_iter()
         .find_map(|name| argument(name, current.find(name), received.find(name)))
 }
 

@@ -25,6 +25,23 @@ pub fn type_name(value: &FieldValue) -> &'static str {
     }
 }
 
+/// A binary as Erlang writes it.
+pub fn binary(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok("") => "<<>>".to_owned(),
+        Ok(text) => format!("<<\"{text}\">>"),
+        Err(_) => format!("<<{}>>", bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(",")),
+    }
+}
+
+/// The value as a term: text as a binary, the rest as [`plain`] has it.
+pub fn term(value: &FieldValue) -> String {
+    match value {
+        FieldValue::LongString(bytes) | FieldValue::Bytes(bytes) => binary(bytes),
+        other => plain(other),
+    }
+}
+
 /// The value itself: text as it is, numbers and truth as Erlang writes them, what is nested by its number of entries.
 pub fn plain(value: &FieldValue) -> String {
     match value {

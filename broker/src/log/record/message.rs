@@ -15,6 +15,14 @@ impl MessageFlags {
     pub const PERSISTENT: Self = Self(1);
     /// On disk only because memory is short: gone after a restart.
     pub const SPILLED_TRANSIENT: Self = Self(2);
+    /// Sent on by a dead-letter exchange: its `x-death` is the broker's.
+    pub const DIED: Self = Self(4);
+
+    /// These and others.
+    #[must_use]
+    pub fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
 
     /// Whether all of these bits are set.
     pub fn contains(self, bits: Self) -> bool {

@@ -1,8 +1,13 @@
 //! Acknowledging: ack, nack, reject, recover; and what comes of a delivery that is settled.
 
+use std::rc::Rc;
+
 use crate::{
     amqp::{
-        method::{Basic, Method, basic::RecoverOk},
+        method::{
+            Basic,
+            basic::{Nack, RecoverOk},
+        },
         reply::ReplyCode,
     },
     queue::{Address, Contents, Entry},
@@ -32,11 +37,11 @@ impl Vhost {
                 self.settle_later(at, Settlement::Ack(deliveries));
             }
             Basic::Nack(nack) => {
-                let deliveries = self.take_deliveries(at, nack.delivery_tag, nack.multiple)?;
+                let deliveries = self.take_rejected(at, nack.delivery_tag, nack.multiple)?;
                 self.settle_later(at, Settlement::Return(deliveries, nack.requeue));
             }
             Basic::Reject(reject) => {
-                let deliveries = self.take_deliveries(at, reject.delivery_tag, false)?;
+                let deliveries = self.take_rejected(at, reject.delivery_tag, false)?;
                 self.settle_later(at, Settlement::Return(deliveries, reject.requeue));
             }
             Basic::Recover(recover) => {
@@ -44,7 +49,7 @@ impl Vhost {
                 self.answer(at, |number, out| RecoverOk {}.encode(number, out));
             }
             Basic::RecoverAsync(recover) => self.recover_all(at, recover.requeue)?,
-            _ => return Err(refuse::not_for_servers(&Method::Basic(*method))),
+            _ => return Err(refuse::unimplemented()),
         }
         Ok(())
     }
@@ -65,6 +70,28 @@ impl Vhost {
             return Err(unknown(tag));
         }
         Ok(channel.unacked.take_up_to(tag))
+    }
+
+    /// Takes what is rejected. What a stream delivers cannot be; RabbitMQ calls the method `basic.nack` whichever it was.
+    fn take_rejected(
+        &mut self,
+        at: Address,
+        tag: u64,
+        multiple: bool,
+    ) -> Result<Vec<(u64, Delivery)>, Refusal> {
+        let deliveries = self.take_deliveries(at, tag, multiple)?;
+        let mut queues = deliveries.iter().filter_map(|(_, delivery)| self.queues.one(delivery.queue));
+        let Some(name) = queues.find(|queue| queue.is_stream()).map(|queue| Rc::clone(queue.name())) else {
+            return Ok(deliveries);
+        };
+        if let Some(channel) = self.channel_mut(at) {
+            channel.unacked.put_back(deliveries);
+        }
+        let text = format!(
+            "basic.nack and basic.reject not supported by stream queues queue '{name}' in vhost '{}'",
+            self.name
+        );
+        Err(Refusal::new(ReplyCode::NotImplemented, text).by(Nack::IDS))
     }
 
     /// Now, or with the commit.
@@ -143,7 +170,7 @@ impl Vhost {
 
     fn recover_all(&mut self, at: Address, requeue: bool) -> Result<(), Refusal> {
         if !requeue {
-            return Err(Refusal::new(ReplyCode::NotImplemented, "recover with requeue=false"));
+            return Err(Refusal::new(ReplyCode::NotImplemented, "requeue=false"));
         }
         let Some(channel) = self.channel_mut(at) else { return Ok(()) };
         let deliveries = channel.unacked.take_up_to(0);

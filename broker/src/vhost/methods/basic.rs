@@ -7,14 +7,18 @@ use crate::{
     access::permission::{Action, Resource},
     amqp::{
         method::{
-            Basic, Method,
+            Basic,
             basic::{Cancel, CancelOk, Consume, ConsumeOk, Get, GetEmpty, Qos, QosOk},
         },
         reply::ReplyCode,
-        value::{FieldTable, FieldValue},
+        value::FieldTable,
     },
     exchange::QueueId,
-    queue::{Address, Contents, Offset, Wish},
+    policy::{
+        consume::{self, ConsumeSettings},
+        kind::QueueKind,
+    },
+    queue::{Address, Contents, Queue, Wish},
     vhost::{
         Vhost,
         dispatch::{hold, mark, settle},
@@ -35,9 +39,7 @@ impl Vhost {
                 Ok(())
             }
             Basic::Get(get) => self.get(at, get),
-            // An answer to our basic.cancel.
-            Basic::CancelOk(_) => Ok(()),
-            _ => Err(refuse::not_for_servers(&Method::Basic(*method))),
+            _ => Err(refuse::unimplemented()),
         }
     }
 
@@ -66,15 +68,14 @@ impl Vhost {
         let tag = self.new_tag(at, consume.consumer_tag)?;
         let id = self.queue_of(at, &name)?;
         let arguments = table(consume.arguments)?;
-        self.check_consume(at, id, consume, &arguments)?;
+        let asked = self.check_consume(at, id, consume, &arguments)?;
         let prefetch = self.channel_mut(at).map_or(0, |channel| channel.prefetch);
-        let offset = self.offset_of(id, &arguments)?;
         let wish = Wish {
             address: at,
             tag: Rc::clone(&tag),
             no_ack: consume.no_ack,
             exclusive: consume.exclusive,
-            priority: priority_of(&arguments)?,
+            priority: asked.priority,
             prefetch,
             arguments,
         };
@@ -84,7 +85,7 @@ impl Vhost {
         queue.had_consumer = true;
         queue.used_at_ms = now_ms;
         if let Contents::Stream(stream) = &mut queue.contents {
-            stream.attach(consumer, offset);
+            stream.attach(consumer, asked.offset, now_ms);
         }
         if let Some(channel) = self.channel_mut(at) {
             channel.consumers.insert(Rc::clone(&tag), (id, consumer));
@@ -112,56 +113,58 @@ impl Vhost {
         Ok(wished.into())
     }
 
+    /// What RabbitMQ asks of a consumer, in its order: the arguments, then what the type of queue cannot do, then who
+    /// else consumes.
     fn check_consume(
         &self,
         at: Address,
         id: QueueId,
         consume: &Consume<'_>,
         arguments: &FieldTable,
-    ) -> Result<(), Refusal> {
-        let Some(queue) = self.queues.one(id) else { return Ok(()) };
-        let name = queue.name();
-        let in_use = || {
-            let text = format!("queue '{name}' in vhost '{}' in exclusive use", self.name);
-            Err(Refusal::new(ReplyCode::AccessRefused, text))
-        };
+    ) -> Result<ConsumeSettings, Refusal> {
+        let Some(queue) = self.queues.one(id) else { return Ok(ConsumeSettings::default()) };
+        let (name, kind) = (queue.name(), queue.settings.kind);
+        let asked =
+            consume::check(&self.name, name, kind, arguments).map_err(|error| refuse::declare(&error))?;
+        if kind != QueueKind::Classic {
+            self.check_kind_of_consumer(at, queue, consume)?;
+        }
         let single = queue.settings.single_active_consumer;
-        if !single && (queue.consumers.is_exclusive() || (consume.exclusive && !queue.consumers.is_empty())) {
-            return in_use();
+        let others = !queue.consumers.is_empty();
+        if (single && consume.exclusive)
+            || (!single && (queue.consumers.is_exclusive() || (consume.exclusive && others)))
+        {
+            let text = format!("queue '{name}' in vhost '{}' in exclusive use", self.name);
+            return Err(Refusal::new(ReplyCode::AccessRefused, text));
         }
-        if single && consume.exclusive {
-            return in_use();
-        }
-        if queue.is_stream() {
-            let channel = self.sessions.one(at.session).and_then(|session| session.channel(at.channel));
-            let prefetch = channel.map_or(0, |channel| channel.prefetch.max(channel.prefetch_global));
-            if consume.no_ack {
-                let text =
-                    format!("no-ack is not supported by streams: queue '{name}' in vhost '{}'", self.name);
-                return Err(Refusal::new(ReplyCode::NotImplemented, text));
-            }
-            if prefetch == 0 {
-                let text = format!(
-                    "consumer prefetch count is not set for stream queue '{name}' in vhost '{}'",
-                    self.name
-                );
-                return Err(Refusal::new(ReplyCode::PreconditionFailed, text));
-            }
-        }
-        let _ = arguments;
-        Ok(())
+        Ok(asked)
     }
 
-    fn offset_of(&self, id: QueueId, arguments: &FieldTable) -> Result<Offset, Refusal> {
-        if !self.queues.one(id).is_some_and(crate::queue::Queue::is_stream) {
-            return Ok(Offset::Next);
+    /// What quorum queues and streams refuse.
+    fn check_kind_of_consumer(
+        &self,
+        at: Address,
+        queue: &Queue,
+        consume: &Consume<'_>,
+    ) -> Result<(), Refusal> {
+        let channel = self.sessions.one(at.session).and_then(|session| session.channel(at.channel));
+        let (own, global) = channel.map_or((0, 0), |channel| (channel.prefetch, channel.prefetch_global));
+        let name = format!("queue '{}' in vhost '{}'", queue.name(), self.name);
+        if queue.is_stream() && own == 0 {
+            let text = format!("consumer prefetch count is not set for stream {name}");
+            return Err(Refusal::new(ReplyCode::PreconditionFailed, text));
         }
-        let wished = arguments.find("x-stream-offset");
-        Offset::parse(wished, self.now_ms).ok_or_else(|| {
-            let shown = wished.and_then(FieldValue::as_str).unwrap_or("a value of another type");
-            let text = format!("invalid x-stream-offset '{shown}': give first, last, next, a number, a timestamp or an interval");
-            Refusal::new(ReplyCode::PreconditionFailed, text)
-        })
+        if queue.is_stream() && consume.no_ack {
+            let text = format!("automatic acknowledgement not supported by stream {name}");
+            return Err(Refusal::new(ReplyCode::NotImplemented, text));
+        }
+        if global != 0 {
+            return Err(Refusal::new(
+                ReplyCode::NotImplemented,
+                format!("{name} does not support global qos"),
+            ));
+        }
+        Ok(())
     }
 
     fn cancel_asked(&mut self, at: Address, cancel: &Cancel<'_>) {
@@ -208,6 +211,10 @@ impl Vhost {
     /// the disk waits.
     pub(in crate::vhost) fn serve_getters(&mut self, id: QueueId) {
         loop {
+            // Without a getter what expires at once is left to who waits for it.
+            if self.queues.one(id).is_none_or(|queue| queue.getters.is_empty()) {
+                return;
+            }
             self.drop_expired(id);
             let Some(queue) = self.queues.one_mut(id) else { return };
             let Some((at, no_ack)) = queue.getters.front().copied() else { return };
@@ -218,7 +225,11 @@ impl Vhost {
             }
             queue.getters.pop_front();
             match entry {
-                Some(entry) => self.hand_over(id, at, no_ack, entry),
+                Some(entry) => {
+                    // What stands behind it and has expired does not count any more.
+                    self.drop_expired(id);
+                    self.hand_over(id, at, no_ack, entry);
+                }
                 None => {
                     queue.stats.got_empty += 1;
                     self.answer(at, |number, out| GetEmpty {}.encode(number, out));
@@ -309,15 +320,5 @@ impl Vhost {
         wire::delivery(session, &tag, handover, message);
         self.turn.has_bytes(at.session, session);
         true
-    }
-}
-
-/// `x-priority`.
-fn priority_of(arguments: &FieldTable) -> Result<i32, Refusal> {
-    match arguments.find("x-priority") {
-        None => Ok(0),
-        Some(value) => value.as_integer().and_then(|number| i32::try_from(number).ok()).ok_or_else(|| {
-            Refusal::new(ReplyCode::PreconditionFailed, "invalid x-priority: give a number of 32 bits")
-        }),
     }
 }

@@ -1,12 +1,9 @@
 //! `connection.…` once it is open: closing, and a new secret.
 
 use crate::{
-    amqp::{
-        method::{
-            Connection, Method,
-            connection::{CloseOk, UpdateSecretOk},
-        },
-        reply::ReplyCode,
+    amqp::method::{
+        Connection,
+        connection::{CloseOk, UpdateSecretOk},
     },
     queue::Address,
     vhost::{
@@ -18,10 +15,6 @@ use crate::{
 
 impl Vhost {
     pub(super) fn connection_method(&mut self, at: Address, method: &Connection<'_>) -> Result<(), Refusal> {
-        if at.channel != 0 {
-            let name = Method::Connection(*method).name();
-            return Err(Refusal::new(ReplyCode::CommandInvalid, format!("{name} on channel {}", at.channel)));
-        }
         let Some(session) = self.sessions.one_mut(at.session) else { return Ok(()) };
         match (session.state, method) {
             (_, Connection::Close(_)) => {
@@ -43,8 +36,7 @@ impl Vhost {
                 self.turn.has_bytes(at.session, session);
                 Ok(())
             }
-            (SessionState::Open, Connection::CloseOk(_)) => Ok(()),
-            (SessionState::Open, method) => Err(refuse::not_for_servers(&Method::Connection(*method))),
+            (SessionState::Open, _) => Err(refuse::unexpected()),
         }
     }
 }

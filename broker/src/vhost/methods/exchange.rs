@@ -1,10 +1,11 @@
 //! `exchange.…`: declare, delete, bind, unbind.
 
+use super::queue::without_line_ends;
 use crate::{
     access::permission::{Action, Resource},
     amqp::{
         method::{
-            Exchange, Method,
+            Exchange,
             exchange::{Bind, BindOk, Declare, DeclareOk, Delete, DeleteOk, Unbind, UnbindOk},
         },
         table::RawTable,
@@ -60,14 +61,14 @@ impl Vhost {
                 }
             }
             Exchange::DeclareOk(_) | Exchange::DeleteOk(_) | Exchange::BindOk(_) | Exchange::UnbindOk(_) => {
-                return Err(refuse::not_for_servers(&Method::Exchange(*method)));
+                return Err(refuse::unimplemented());
             }
         }
         Ok(())
     }
 
     fn declare_exchange(&mut self, at: Address, declare: &Declare<'_>) -> Result<(), Refusal> {
-        let name = declare.exchange;
+        let name = &*without_line_ends(declare.exchange);
         if declare.passive {
             return self.topology.passive(name).map(drop).map_err(|error| refuse::topology(&error));
         }
@@ -103,11 +104,10 @@ impl Vhost {
     }
 
     fn delete_exchange(&mut self, at: Address, delete: &Delete<'_>) -> Result<(), Refusal> {
-        self.check(at.session, Action::Configure, Resource::Exchange(delete.exchange))?;
-        let effects = self
-            .topology
-            .delete(delete.exchange, delete.if_unused)
-            .map_err(|error| refuse::topology(&error))?;
+        let name = &*without_line_ends(delete.exchange);
+        self.check(at.session, Action::Configure, Resource::Exchange(name))?;
+        let effects =
+            self.topology.delete(name, delete.if_unused).map_err(|error| refuse::topology(&error))?;
         self.take_effects(effects);
         Ok(())
     }
@@ -129,6 +129,13 @@ impl Vhost {
         let arguments = table(binding.arguments)?;
         self.check_ends(at, &binding)?;
         let Binding { source, to, key, .. } = binding;
+        // Another connection's exclusive queue: RabbitMQ looks only where there is such a binding.
+        if let Target::Queue(name) = to
+            && let Some(id) = self.topology.queues().find(name)
+            && self.topology.is_bound(source, to, key, &arguments)
+        {
+            self.check_owner(at, id)?;
+        }
         let effects =
             self.topology.unbind(source, to, key, &arguments).map_err(|error| refuse::topology(&error))?;
         self.take_effects(effects);

@@ -1,20 +1,23 @@
 //! `queue.…`: declare, bind, unbind, purge, delete.
 
-use std::rc::Rc;
+use std::{borrow::Cow, rc::Rc};
 
 use super::exchange::{Binding, table};
 use crate::{
     access::permission::{Action, Resource},
     amqp::{
         method::{
-            Method, Queue as QueueMethod,
+            Queue as QueueMethod,
             queue::{Bind, BindOk, Declare, DeclareOk, Delete, DeleteOk, Purge, PurgeOk, Unbind, UnbindOk},
         },
         reply::ReplyCode,
         value::{FieldTable, FieldValue},
     },
     exchange::{QueueId, topology::Target},
-    policy::{arguments, equivalence, kind},
+    policy::{
+        arguments, equivalence,
+        kind::{self, QueueKind},
+    },
     queue::{Address, Declaration},
     vhost::{
         Vhost,
@@ -35,6 +38,9 @@ impl Vhost {
             QueueMethod::Bind(bind) => {
                 let Bind { queue, exchange: source, routing_key, arguments, no_wait } = *bind;
                 let (name, key) = self.named_and_keyed(at, queue, routing_key)?;
+                if let Some(id) = self.topology.queues().find(&name) {
+                    self.check_owner(at, id)?;
+                }
                 self.bind(at, Binding { source, to: Target::Queue(&name), key: &key, arguments })?;
                 if !no_wait {
                     self.answer(at, |number, out| BindOk {}.encode(number, out));
@@ -54,7 +60,7 @@ impl Vhost {
             | QueueMethod::BindOk(_)
             | QueueMethod::UnbindOk(_)
             | QueueMethod::PurgeOk(_)
-            | QueueMethod::DeleteOk(_) => Err(refuse::not_for_servers(&Method::Queue(*method))),
+            | QueueMethod::DeleteOk(_) => Err(refuse::unimplemented()),
         }
     }
 
@@ -73,9 +79,6 @@ impl Vhost {
     fn named_and_keyed(&self, at: Address, name: &str, key: &str) -> Result<(Rc<str>, Rc<str>), Refusal> {
         let meant = self.name_meant(at, name)?;
         let key = if name.is_empty() && key.is_empty() { Rc::clone(&meant) } else { key.into() };
-        if let Some(id) = self.topology.queues().find(&meant) {
-            self.check_owner(at, id)?;
-        }
         Ok((meant, key))
     }
 
@@ -90,7 +93,7 @@ impl Vhost {
     }
 
     /// An exclusive queue is its own connection's.
-    fn check_owner(&self, at: Address, id: QueueId) -> Result<(), Refusal> {
+    pub(super) fn check_owner(&self, at: Address, id: QueueId) -> Result<(), Refusal> {
         let Some(queue) = self.queues.one(id) else { return Ok(()) };
         match queue.owner {
             Some(owner) if owner != at.session => Err(self.locked(queue.name())),
@@ -104,7 +107,10 @@ impl Vhost {
     }
 
     fn declare_queue(&mut self, at: Address, declare: &Declare<'_>) -> Result<(), Refusal> {
-        if declare.passive && declare.queue.starts_with(PSEUDO_QUEUE) {
+        let name = without_line_ends(declare.queue);
+        // What goes with its connection is not durable, whatever is asked for.
+        let declare = &Declare { queue: &name, durable: declare.durable && !declare.exclusive, ..*declare };
+        if declare.queue.starts_with(PSEUDO_QUEUE) {
             return self.find_requester(at, declare);
         }
         let (id, name) = match declare.passive {
@@ -133,12 +139,11 @@ impl Vhost {
     /// A server may ask so whether who waits for its reply is still there.
     fn find_requester(&mut self, at: Address, declare: &Declare<'_>) -> Result<(), Refusal> {
         let name = declare.queue;
-        let waits = self.replies.contains_key(name);
-        if name != PSEUDO_QUEUE && !waits {
+        if name != PSEUDO_QUEUE && !self.replies.contains_key(name) {
             let text = format!("no queue '{name}' in vhost '{}'", self.name);
             return Err(Refusal::new(ReplyCode::NotFound, text));
         }
-        let declared = DeclareOk { queue: name, message_count: 0, consumer_count: u32::from(waits) };
+        let declared = DeclareOk { queue: name, message_count: 0, consumer_count: 1 };
         if !declare.no_wait {
             self.answer(at, |number, out| declared.encode(number, out));
         }
@@ -146,9 +151,8 @@ impl Vhost {
     }
 
     fn find_declared(&self, at: Address, declare: &Declare<'_>) -> Result<(QueueId, Rc<str>), Refusal> {
-        let name = self.name_meant(at, declare.queue)?;
-        let id = self.queue_of(at, &name)?;
-        Ok((id, name))
+        let id = self.queue_of(at, declare.queue)?;
+        Ok((id, declare.queue.into()))
     }
 
     fn find_or_create(&mut self, at: Address, declare: &Declare<'_>) -> Result<(QueueId, Rc<str>), Refusal> {
@@ -230,7 +234,8 @@ impl Vhost {
         self.check(at.session, Action::Read, Resource::Queue(&name))?;
         let id = self.queue_of(at, &name)?;
         let purged = self.purge(id).ok_or_else(|| {
-            let text = format!("purge not supported by queue '{name}' in vhost '{}'", self.name);
+            let text =
+                format!("queue.purge not supported by stream queues queue '{name}' in vhost '{}'", self.name);
             Refusal::new(ReplyCode::NotImplemented, text)
         })?;
         if !purge.no_wait {
@@ -241,29 +246,54 @@ impl Vhost {
     }
 
     fn delete_queue_asked(&mut self, at: Address, delete: &Delete<'_>) -> Result<(), Refusal> {
-        let name = self.name_meant(at, delete.queue)?;
+        let name = self.name_meant(at, &without_line_ends(delete.queue))?;
         self.check(at.session, Action::Configure, Resource::Queue(&name))?;
         let mut message_count = 0;
         if let Some(id) = self.topology.queues().find(&name) {
             self.check_owner(at, id)?;
-            let Some(queue) = self.queues.one(id) else { return Ok(()) };
-            let refused = |why: &str| {
-                let text = format!("queue '{name}' in vhost '{}' {why}", self.name);
-                Err(Refusal::new(ReplyCode::PreconditionFailed, text))
-            };
-            if delete.if_unused && !queue.consumers.is_empty() {
-                return refused("in use");
-            }
-            if delete.if_empty && queue.ready() > 0 {
-                return refused("not empty");
-            }
-            message_count = u32::try_from(queue.ready()).unwrap_or(u32::MAX);
+            message_count = self.deletable(id, delete)?;
             self.delete_queue(id);
         }
         if !delete.no_wait {
             self.answer(at, |number, out| DeleteOk { message_count }.encode(number, out));
         }
         Ok(())
+    }
+}
+
+impl Vhost {
+    /// Whether a queue may go, and how many messages go with it. Streams know neither condition and count nothing, quorum
+    /// queues refuse both, as in RabbitMQ.
+    fn deletable(&self, id: QueueId, delete: &Delete<'_>) -> Result<u32, Refusal> {
+        let Some(queue) = self.queues.one(id) else { return Ok(0) };
+        let name = format!("queue '{}' in vhost '{}'", queue.name(), self.name);
+        let refused = |why: &str| Err(Refusal::new(ReplyCode::PreconditionFailed, format!("{name} {why}")));
+        match queue.settings.kind {
+            QueueKind::Stream => return Ok(0),
+            QueueKind::Quorum if delete.if_unused || delete.if_empty => {
+                let flag = if delete.if_unused { "if-unused" } else { "if-empty" };
+                let text = format!(
+                    "cannot delete {name}. queue.delete operations with {flag} flag set are not supported by quorum queues"
+                );
+                return Err(Refusal::new(ReplyCode::NotImplemented, text));
+            }
+            QueueKind::Quorum | QueueKind::Classic => {}
+        }
+        if delete.if_unused && !queue.consumers.is_empty() {
+            return refused("in use");
+        }
+        if delete.if_empty && queue.ready() > 0 {
+            return refused("not empty");
+        }
+        Ok(u32::try_from(queue.ready()).unwrap_or(u32::MAX))
+    }
+}
+
+/// A declared name as RabbitMQ takes it: without carriage returns and line feeds.
+pub(super) fn without_line_ends(name: &str) -> Cow<'_, str> {
+    match name.contains(['\r', '\n']) {
+        true => name.replace(['\r', '\n'], "").into(),
+        false => name.into(),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     amqp::{
         method::{
-            Method, Tx,
+            Tx,
             basic::Nack,
             tx::{CommitOk, RollbackOk, SelectOk},
         },
@@ -44,9 +44,7 @@ impl Vhost {
             }
             Tx::Commit(_) => self.commit(at),
             Tx::Rollback(_) => self.rollback(at),
-            Tx::SelectOk(_) | Tx::CommitOk(_) | Tx::RollbackOk(_) => {
-                Err(refuse::not_for_servers(&Method::Tx(*method)))
-            }
+            Tx::SelectOk(_) | Tx::CommitOk(_) | Tx::RollbackOk(_) => Err(refuse::unimplemented()),
         }
     }
 
@@ -136,7 +134,7 @@ impl Vhost {
             let Mode::Confirm(confirms) = &mut channel.mode else { continue };
             let failed: Vec<u64> = confirms.fail().collect();
             for delivery_tag in failed {
-                let nack = Nack { delivery_tag, multiple: false, requeue: false };
+                let nack = Nack { delivery_tag, multiple: false, requeue: true };
                 nack.encode(at.channel, session.outbox.buffer());
             }
             self.turn.has_bytes(at.session, session);
