@@ -31,7 +31,7 @@ impl Default for Watermarks {
 
 /// What is used now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Usage {
+pub struct Usage {
     /// Bytes of memory of this process.
     pub memory_bytes: u64,
     /// Bytes that are free where the data is.
@@ -40,7 +40,7 @@ pub(crate) struct Usage {
 
 impl Usage {
     /// As the system says.
-    pub(crate) fn now(data_dir: &Path) -> Self {
+    pub fn now(data_dir: &Path) -> Self {
         Self { memory_bytes: resident().unwrap_or(0), disk_free_bytes: free(data_dir).unwrap_or(u64::MAX) }
     }
 }

@@ -51,6 +51,11 @@ impl Confirms {
         self.waiting.drain(..).map(|(tag, _)| tag)
     }
 
+    /// How many publishes wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Whether none does.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
