@@ -20,6 +20,7 @@ use crate::{
     log::{
         group::{Completed, Group},
         position::Position,
+        segments::GARBAGE_BYTES_MIN,
     },
     message::Message,
     policy::{PolicySet, queue_settings::QueueSettings},
@@ -98,6 +99,8 @@ pub struct VhostLimits {
     pub message_bytes_max: usize,
     /// Milliseconds that a delivery may wait for its acknowledgement; 0 is for ever.
     pub consumer_timeout_ms: u64,
+    /// Bytes of the log without a live message before sparse segments are compacted.
+    pub garbage_bytes_min: u64,
 }
 
 impl Default for VhostLimits {
@@ -106,6 +109,7 @@ impl Default for VhostLimits {
             warm_bytes_max: WARM_BYTES_MAX,
             message_bytes_max: MESSAGE_BYTES_MAX,
             consumer_timeout_ms: CONSUMER_TIMEOUT_MS,
+            garbage_bytes_min: GARBAGE_BYTES_MIN,
         }
     }
 }
