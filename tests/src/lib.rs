@@ -7,6 +7,7 @@
     reason = "a test that fails here says so, which is its job"
 )]
 
+pub mod broker;
 pub mod collector;
 pub mod hostile;
 pub mod http;
@@ -21,6 +22,7 @@ pub mod up;
 pub mod upstream;
 pub mod wait;
 
+pub use broker::Broker;
 pub use mesh::{ControlPlane, Replica, Sidecar};
 pub use process::Process;
 pub use scale::Scale;
