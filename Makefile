@@ -10,11 +10,12 @@ SKIPPED         := $(TARGET_DIR)/skipped-tests
 TEST_ENV        := RUST_LIB_BACKTRACE=0 WEFT_BIN_DIR=$(TARGET_DIR)/debug WEFT_SKIPPED=$(SKIPPED)
 
 .DEFAULT_GOAL := help
-# `make bench`: rounds of each case, and measured seconds of each peer in each. BENCH_CASES and BENCH_PEERS pick some.
+# `make bench`: rounds of each case, and measured seconds of each peer in each. BENCH_CASES and BENCH_PEERS pick some, as
+# do BENCH_BROKER_CASES and BENCH_BROKERS.
 export BENCH_ROUNDS  ?= 9
 export BENCH_SECONDS ?= 2
 
-.PHONY: bench bench-micro help demo test soak fmt fmt-check lint deny ratchet ratchet-instructions static tools interop binaries hostile
+.PHONY: bench bench-proxies bench-brokers bench-micro help demo test soak fmt fmt-check lint deny ratchet ratchet-instructions static tools interop binaries hostile
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,11 +35,19 @@ soak: tools interop ## the heavy tests, alone, with the figures of the issue, al
 	$(TEST_ENV) WEFT_BIN_DIR=$(TARGET_DIR)/demo WEFT_TEST_SCALE=soak \
 	    cargo nextest run --cargo-profile demo --workspace --profile soak
 
-bench: ## the sidecar beside nginx, HAProxy, Envoy and a bare hyper proxy, 25 minutes; writes docs/benchmarks.md
+bench: bench-proxies bench-brokers ## both comparisons with peers, an hour; writes docs/benchmarks.md
+
+bench-proxies: ## the sidecar beside nginx, HAProxy, Envoy and a bare hyper proxy, 25 minutes
 	@benches/setup.sh
 	cargo build --release -p weft-sidecar -p weft-control-plane -p weft-benches
 	$(TARGET_DIR)/release/weft-bench run --envoy target/bench/envoy --document docs/benchmarks.md \
 	    --json $(TARGET_DIR)/bench/samples.json
+
+bench-brokers: ## the broker beside RabbitMQ and NATS JetStream, 35 minutes
+	@benches/setup.sh brokers
+	cargo build --release -p weft-sidecar -p weft-benches
+	$(TARGET_DIR)/release/weft-bench brokers --document docs/benchmarks.md \
+	    --json $(TARGET_DIR)/bench/samples-brokers.json
 
 bench-micro: ## the pure parts of the path alone: the match of a route, budget, average, rate limit
 	cargo bench -p weft-benches

@@ -1,8 +1,8 @@
-//! The command line of `weft-bench`: the comparison, and the two ends that it starts.
+//! The command line of `weft-bench`: the comparisons, and the ends that they start.
 
-use crate::{backend, driver, load};
+use crate::{backend, brokers, driver, load};
 
-/// Compares the sidecar with its peers
+/// Compares the sidecar and the broker with their peers
 #[derive(Debug, clap::Parser)]
 #[command(name = "weft-bench", version)]
 pub enum Arguments {
@@ -10,6 +10,10 @@ pub enum Arguments {
     Run(driver::RunArgs),
     /// Puts a load on a proxy and prints what came of it, as JSON
     Load(load::LoadArgs),
+    /// Compares Weft's broker with RabbitMQ and NATS JetStream and writes the tables
+    Brokers(brokers::BrokersArgs),
+    /// Puts a load on a broker and prints what came of it, as JSON
+    BrokerLoad(brokers::load::BrokerLoadArgs),
     /// Answers what comes through a proxy; prints its ports, ends with standard input
     Backend,
 }
@@ -23,6 +27,8 @@ impl Arguments {
         match self {
             Self::Run(args) => driver::run(&args),
             Self::Load(args) => load::run(args),
+            Self::Brokers(args) => brokers::run(&args),
+            Self::BrokerLoad(args) => brokers::load::run(&args),
             Self::Backend => backend::run(),
         }
     }

@@ -10,6 +10,7 @@
 
 pub mod backend;
 pub mod bare;
+pub mod brokers;
 pub mod case;
 pub mod cli;
 pub mod driver;

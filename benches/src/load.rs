@@ -24,7 +24,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use tokio::task::LocalSet;
 
-use self::{schedule::Schedule, tally::Tally};
+pub(crate) use self::{schedule::Schedule, tally::Tally};
 use crate::{process::Tree, sample::Sample};
 
 /// What is done over and over.

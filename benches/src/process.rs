@@ -86,6 +86,27 @@ pub fn pause() {
     std::thread::park_timeout(PAUSE);
 }
 
+/// The first line that a program prints of its version, on either output.
+pub fn version(program: &Path, argument: &str) -> String {
+    let Ok(output) = Command::new(program).arg(argument).output() else { return "unknown".to_owned() };
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    text.lines().find(|line| !line.trim().is_empty()).unwrap_or("unknown").trim().to_owned()
+}
+
+/// User and system time so far, in seconds, of a process, its descendants, and those of them that have ended: an
+/// Erlang node runs programs of a moment.
+///
+/// # Errors
+/// When `/proc` cannot be read, or the process has ended.
+pub fn cpu_seconds_with_ended(root: u32) -> anyhow::Result<f64> {
+    // Told for the root, so that one that has ended is an error and not a zero.
+    Stat::read(root)?;
+    let tree = Tree::of(root)?;
+    let stats = tree.0.iter().filter_map(|pid| Stat::read(*pid).ok());
+    Ok(stats.map(|stat| stat.ticks + stat.ticks_of_ended).sum::<f64>() / TICKS_PER_SECOND)
+}
+
 /// A process and its descendants, as they are now.
 #[derive(Debug, Clone)]
 pub struct Tree(Vec<u32>);
@@ -123,18 +144,22 @@ impl Tree {
         self.0.iter().map(|pid| Ok(Stat::read(*pid)?.ticks / TICKS_PER_SECOND)).sum()
     }
 
-    /// What they hold in memory, in KiB; pages that two of them share count twice.
+    /// What they hold in memory, in KiB; pages that two of them share count twice, and one that has ended holds nothing.
     ///
     /// # Errors
-    /// When one of them has ended.
+    /// When `/proc` says it in a way that proc(5) does not.
     pub fn resident_kib(&self) -> anyhow::Result<u64> {
-        self.0.iter().map(|pid| resident_kib(*pid)).sum()
+        let alive = self.0.iter().filter(|pid| Path::new("/proc").join(pid.to_string()).exists());
+        alive.map(|pid| resident_kib(*pid)).sum()
     }
 }
 
 struct Stat {
     parent: u32,
+    /// `utime` and `stime`.
     ticks: f64,
+    /// `cutime` and `cstime`: of children that have ended and were waited for, and of theirs.
+    ticks_of_ended: f64,
 }
 
 impl Stat {
@@ -149,8 +174,9 @@ impl Stat {
         let mut fields = rest.split(' ');
         let parent = fields.nth(1)?.parse().ok()?;
         let user: f64 = fields.nth(9)?.parse().ok()?;
-        let system: f64 = fields.next()?.parse().ok()?;
-        Some(Self { parent, ticks: user + system })
+        let mut next = || fields.next()?.parse::<f64>().ok();
+        let (system, user_of_ended, system_of_ended) = (next()?, next()?, next()?);
+        Some(Self { parent, ticks: user + system, ticks_of_ended: user_of_ended + system_of_ended })
     }
 }
 
@@ -167,10 +193,11 @@ mod tests {
 
     #[test]
     fn the_fields_count_from_behind_the_name() {
-        let text = "7 (a) b (c) S 3 7 7 0 -1 4194304 100 0 0 0 25 17 0 0 20 0 1 0 5 6 7";
+        let text = "7 (a) b (c) S 3 7 7 0 -1 4194304 100 0 0 0 25 17 3 4 20 0 1 0 5 6 7";
         let stat = Stat::parse(text).unwrap();
         assert_eq!(stat.parent, 3);
         assert!((stat.ticks - 42.0).abs() < f64::EPSILON);
+        assert!((stat.ticks_of_ended - 7.0).abs() < f64::EPSILON);
     }
 
     #[test]

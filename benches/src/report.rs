@@ -2,10 +2,14 @@
 
 mod bars;
 mod machine;
+mod table;
 
-use std::{fmt::Write, fs, path::Path};
+pub(crate) use self::{
+    machine::{Run, describe},
+    table::{Bar, KIB, failed, good, p50, p99, p999, push_row, ratio, replace_between, two},
+};
 
-use anyhow::Context;
+use std::path::Path;
 
 use crate::{
     case::Case,
@@ -13,6 +17,7 @@ use crate::{
     load::Work,
     memory,
     peer::Peer,
+    process,
     sample::Sample,
     statistics::Spread,
 };
@@ -21,11 +26,20 @@ use crate::{
 const BEGIN: &str = "<!-- from here on written by `make bench` -->";
 const END: &str = "<!-- up to here written by `make bench` -->";
 const MIB: f64 = 1_024.0 * 1_024.0;
-const KIB: f64 = 1_024.0;
 
 /// All tables.
 pub fn markdown(bench: &Bench<'_>, results: &Results) -> String {
-    let mut text = machine::describe(bench);
+    let args = bench.args;
+    let run = Run {
+        rounds: args.rounds,
+        seconds: args.seconds,
+        places: format!(
+            "Load and backend on core {}, the proxy on core {}.",
+            args.load_core, args.proxy_core
+        ),
+    };
+    let version = |peer: &Peer| process::version(peer.program(&bench.programs), peer.version_argument());
+    let mut text = describe(&run, bench.peers().iter().map(|peer| (peer.name(), version(peer))));
     text.push_str(&bars::table(results));
     for result in &results.cases {
         let Some(case) = Case::named(result.case) else { continue };
@@ -45,25 +59,12 @@ pub fn markdown(bench: &Bench<'_>, results: &Results) -> String {
 /// # Errors
 /// When the document cannot be read or written, or has lost its marks.
 pub fn replace_tables(path: &Path, tables: &str) -> anyhow::Result<()> {
-    let document = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    let lost = || format!("{} has no lines `{BEGIN}` and `{END}`", path.display());
-    let (before, rest) = document.split_once(BEGIN).with_context(lost)?;
-    let (_, after) = rest.split_once(END).with_context(lost)?;
-    fs::write(path, format!("{before}{BEGIN}\n\n{tables}\n{END}{after}"))?;
-    Ok(())
+    replace_between(path, (BEGIN, END), tables)
 }
 
-/// The samples of a peer, without those that failed.
-fn good(samples: &[Sample]) -> impl Iterator<Item = &Sample> {
-    samples.iter().filter(|sample| sample.failed == 0 && sample.completed > 0)
-}
-
-/// A figure of one peer over the same of another, round by round.
-fn ratio(result: &CaseResults, (of, to): (Peer, Peer), figure: impl Fn(&Sample) -> f64) -> Option<Spread> {
-    let samples = |peer| result.peers.iter().find(|(p, _)| *p == peer).map(|(_, samples)| samples);
-    let pairs = samples(of)?.iter().zip(samples(to)?);
-    let good = pairs.filter(|(of, to)| [of, to].iter().all(|s| s.failed == 0 && s.completed > 0));
-    Spread::of(good.map(|(of, to)| figure(of) / figure(to)))
+fn ratio_of(result: &CaseResults, (of, to): (Peer, Peer), figure: impl Fn(&Sample) -> f64) -> Option<Spread> {
+    let samples = |peer| result.peers.iter().find(|(p, _)| *p == peer).map(|(_, samples)| samples.as_slice());
+    ratio((samples(of)?, samples(to)?), figure)
 }
 
 fn cpu_table(case: &Case, result: &CaseResults) -> String {
@@ -79,7 +80,7 @@ fn cpu_table(case: &Case, result: &CaseResults) -> String {
         let cpu = Spread::of(good(samples).map(|sample| sample.cpu_micros() * scale));
         let rate = Spread::of(good(samples).map(|sample| sample.rate() / scale));
         let busy = Spread::of(good(samples).map(Sample::utilisation));
-        let of = |other| ratio(result, (*peer, other), Sample::cpu_micros).map_or("-".to_owned(), two);
+        let of = |other| ratio_of(result, (*peer, other), Sample::cpu_micros).map_or("-".to_owned(), two);
         let (haproxy, envoy) = (of(Peer::Haproxy), of(Peer::Envoy));
         let row = match (cpu, rate, busy) {
             (Some(cpu), Some(rate), Some(busy)) => format!(
@@ -140,31 +141,5 @@ fn memory_table(results: &Results) -> String {
 }
 
 fn p99_ratio(result: &CaseResults, peer: Peer) -> Option<Spread> {
-    ratio(result, (peer, Peer::Haproxy), |sample| p99(sample).unwrap_or(f64::NAN))
-}
-
-fn p50(sample: &Sample) -> Option<f64> {
-    sample.latency.map(|latency| crate::sample::as_f64(latency.p50))
-}
-
-fn p99(sample: &Sample) -> Option<f64> {
-    sample.latency.map(|latency| crate::sample::as_f64(latency.p99))
-}
-
-fn p999(sample: &Sample) -> Option<f64> {
-    sample.latency.map(|latency| crate::sample::as_f64(latency.p999))
-}
-
-fn two(spread: Spread) -> String {
-    format!("{:.2}", spread.median)
-}
-
-fn failed(samples: &[Sample]) -> String {
-    let why = samples.iter().find_map(|sample| sample.failure.as_deref()).unwrap_or("no sample");
-    format!("failed: {why}")
-}
-
-fn push_row(text: &mut String, name: &str, cells: &str) {
-    // Nothing fails when text is appended to a string.
-    let _never = writeln!(text, "| {name} | {cells} |");
+    ratio_of(result, (peer, Peer::Haproxy), |sample| p99(sample).unwrap_or(f64::NAN))
 }

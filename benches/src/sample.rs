@@ -13,8 +13,11 @@ pub struct Sample {
     pub failure: Option<String>,
     /// How long was measured.
     pub seconds: f64,
-    /// User and system time of the proxy's processes meanwhile.
+    /// User and system time of the peer's processes meanwhile.
     pub cpu_seconds: f64,
+    /// Resident memory of those processes at the end, in KiB, where that was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resident_kib: Option<u64>,
     /// Latencies from the scheduled time; only at a fixed rate.
     pub latency: Option<Latency>,
 }

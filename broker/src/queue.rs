@@ -106,6 +106,8 @@ pub struct Queue {
     pub delivered_up_to: Seq,
     /// Entries up to this may have been delivered before the last start.
     pub recovered_up_to: Seq,
+    /// It is listed among those with much in memory.
+    pub is_fat: bool,
     /// What the virtual host has counted as its memory.
     pub counted_bytes: usize,
     /// When somebody last used it, milliseconds since 1970.
@@ -144,6 +146,7 @@ impl Queue {
             delivered_up_to: 0,
             recovered_up_to: 0,
             counted_bytes: 0,
+            is_fat: false,
             used_at_ms: now_ms,
             had_consumer: false,
             declaration,
@@ -204,7 +207,7 @@ impl Queue {
     /// Whether a message of this persistence is stored.
     pub fn stores(&self, persistent: bool) -> bool {
         match self.settings.kind {
-            QueueKind::Classic => self.declaration.durable && persistent,
+            QueueKind::Classic => persistent && self.is_written(),
             QueueKind::Quorum | QueueKind::Stream => true,
         }
     }

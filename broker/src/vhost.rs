@@ -150,6 +150,8 @@ pub struct Vhost {
     compaction: compaction::State,
     limits: VhostLimits,
     warm_bytes: usize,
+    /// Queues with so much in memory that it is worth looking at whenever something was written.
+    fat: Vec<QueueId>,
     stats: VhostStats,
     now_ms: u64,
 }
@@ -234,7 +236,7 @@ impl Vhost {
         }
         self.answer_commits();
         self.evict_all();
-        self.compact();
+        self.go_on_compacting();
     }
 
     /// Time has passed.
@@ -285,6 +287,7 @@ impl Vhost {
     /// A checkpoint is safe.
     pub fn checkpointed(&mut self, replay_from: Position) {
         self.store.segments.checkpointed(replay_from);
+        self.begin_compaction();
     }
 
     /// Segments that nobody needs any more: forgotten here, to be deleted.

@@ -3,7 +3,7 @@
 #   target/interop/venv   Python with requirements.txt
 #   target/interop/root   Debian packages, unpacked without installing (no daemon is started, no root needed)
 #   target/interop/node   npm packages, where the machine has Node.js
-#   target/interop/cargo  programs from crates.io
+#   target/interop/cargo  programs from the Rust registry
 # Idempotent, and quick when all is there. Where something cannot be had it says what, and ends with 1; the tests
 # that need it then report themselves as skipped.
 set -uo pipefail
@@ -86,7 +86,7 @@ node_package() {
         miss "no $1: $(tail -n 1 "$dir/npm.log")"
 }
 
-# cargo_program CRATE VERSION ARGUMENT...: a program from crates.io. Some minutes the first time, so it comes last.
+# cargo_program CRATE VERSION ARGUMENT...: a program from the Rust registry. Some minutes the first time, so it comes last.
 cargo_program() {
     "$dir/cargo/bin/$1" --version 2>/dev/null | grep -qF "$2" && return
     CARGO_TARGET_DIR=$dir/cargo/build cargo install --quiet --locked --debug --root "$dir/cargo" "$1@$2" "${@:3}" \

@@ -17,7 +17,7 @@ use tokio::{io::AsyncReadExt, net::unix::pipe, sync::Notify};
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Schedule {
+pub(crate) struct Schedule {
     interval: Duration,
     timer: TimerFd,
     /// At most what a round asks for.
@@ -27,7 +27,7 @@ pub(super) struct Schedule {
 
 impl Schedule {
     /// So many a second.
-    pub(super) fn new(rate: u32) -> anyhow::Result<Self> {
+    pub(crate) fn new(rate: u32) -> anyhow::Result<Self> {
         anyhow::ensure!(rate > 0, "a rate of 0 is none: leave --rate out");
         let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
         Ok(Self {
@@ -39,17 +39,22 @@ impl Schedule {
     }
 
     /// Waits until a request is due; when it was.
-    pub(super) async fn next(&self) -> Instant {
+    pub(crate) async fn next(&self) -> Instant {
         loop {
-            if let Some(due) = self.due.borrow_mut().pop_front() {
+            if let Some(due) = self.try_next() {
                 return due;
             }
             self.ready.notified().await;
         }
     }
 
+    /// When a request was due that is due already.
+    pub(crate) fn try_next(&self) -> Option<Instant> {
+        self.due.borrow_mut().pop_front()
+    }
+
     /// Makes requests due, for ever.
-    pub(super) async fn run(&self) -> anyhow::Result<()> {
+    pub(crate) async fn run(&self) -> anyhow::Result<()> {
         let interval = Expiration::Interval(TimeSpec::from_duration(self.interval));
         self.timer.set(interval, TimerSetTimeFlags::empty())?;
         let mut at = Instant::now();

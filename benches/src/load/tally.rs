@@ -17,7 +17,7 @@ const DIGITS: u8 = 3;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     completed: Cell<u64>,
     failed: Cell<u64>,
     failure: RefCell<Option<String>>,
@@ -29,7 +29,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new(requests_max: Option<u64>) -> anyhow::Result<Self> {
+    pub(crate) fn new(requests_max: Option<u64>) -> anyhow::Result<Self> {
         Ok(Self {
             completed: Cell::new(0),
             failed: Cell::new(0),
@@ -42,14 +42,14 @@ impl Tally {
     }
 
     /// Whether another request may start; it is counted as started.
-    pub(super) fn may_start(&self) -> bool {
+    pub(crate) fn may_start(&self) -> bool {
         let started = self.started.get();
         self.started.set(started + 1);
         self.requests_max.is_none_or(|max| started < max)
     }
 
     /// A unit of work is done; `due` is when its schedule wanted it to start.
-    pub(super) fn done(&self, due: Option<Instant>) {
+    pub(crate) fn done(&self, due: Option<Instant>) {
         if let Some(due) = due {
             let micros = u64::try_from(due.elapsed().as_micros()).unwrap_or(LATENCY_US_MAX);
             self.latency.borrow_mut().saturating_record(micros);
@@ -58,34 +58,34 @@ impl Tally {
     }
 
     /// Much is done at once.
-    pub(super) fn add(&self, units: u64) {
+    pub(crate) fn add(&self, units: u64) {
         self.completed.set(self.completed.get() + units);
         if self.is_enough() {
             self.enough.notify_one();
         }
     }
 
-    pub(super) fn fail(&self, error: &anyhow::Error) {
+    pub(crate) fn fail(&self, error: &anyhow::Error) {
         self.failed.set(self.failed.get() + 1);
         self.failure.borrow_mut().get_or_insert_with(|| format!("{error:#}"));
         self.enough.notify_one();
     }
 
     /// From here on it counts.
-    pub(super) fn begin(&self) {
+    pub(crate) fn begin(&self) {
         self.completed.set(0);
         self.latency.borrow_mut().reset();
     }
 
     /// Waits for all the requests asked for, or a failure.
-    pub(super) async fn until_enough(&self) {
+    pub(crate) async fn until_enough(&self) {
         while !self.is_enough() && self.failed.get() == 0 {
             self.enough.notified().await;
         }
     }
 
     /// What was counted; times are the caller's affair.
-    pub(super) fn sample(&self) -> Sample {
+    pub(crate) fn sample(&self) -> Sample {
         let latency = self.latency.borrow();
         let quantiles = (!latency.is_empty()).then(|| Latency {
             p50: latency.value_at_quantile(0.5),

@@ -1,8 +1,6 @@
 //! The bars that the sidecar is held to (DESIGN.md, Performance), and which of them a run has met.
 
-use std::fmt::Write;
-
-use super::{KIB, p99_ratio, ratio};
+use super::{Bar, KIB, p99_ratio, ratio_of};
 use crate::{
     driver::{CaseResults, Results},
     memory::{CONNECTIONS, Memory},
@@ -22,17 +20,10 @@ const P99: f64 = 1.1;
 /// MiB, at rest and for a thousand idle connections.
 const MEMORY: f64 = 10.0;
 
-struct Row {
-    what: String,
-    bar: String,
-    measured: String,
-    is_met: bool,
-}
-
 /// A row a bar that the results say something about.
 pub(super) fn table(results: &Results) -> String {
     let cpu = |case, to, bar| cpu_row(results, case, to, bar);
-    let mut rows: Vec<Row> = [
+    let mut rows: Vec<Bar> = [
         cpu("h1", Peer::Haproxy, CPU_HTTP1),
         cpu("h1-16k", Peer::Haproxy, CPU_HTTP1),
         cpu("h1-endpoints", Peer::Haproxy, CPU_HTTP1),
@@ -50,14 +41,7 @@ pub(super) fn table(results: &Results) -> String {
     .flatten()
     .collect();
     rows.extend(memory_rows(results));
-    let mut text = "| bar | at most | measured | |\n|---|---|---|---|\n".to_owned();
-    for Row { what, bar, measured, is_met } in rows {
-        let verdict = if is_met { "met" } else { "**not met**" };
-        // Nothing fails when text is appended to a string.
-        let _never = writeln!(text, "| {what} | {bar} | {measured} | {verdict} |");
-    }
-    text.push('\n');
-    text
+    Bar::table(&rows)
 }
 
 /// Idle, and with connections; medians, in MiB.
@@ -67,17 +51,17 @@ pub(super) fn memory_mib(memories: &[Memory]) -> Option<(f64, f64)> {
     Some((median(|memory| memory.idle)?.median, median(|memory| memory.connected)?.median))
 }
 
-fn cpu_row(results: &Results, case: &str, to: Peer, bar: f64) -> Option<Row> {
-    let spread = ratio(case_results(results, case)?, (Peer::Sidecar, to), Sample::cpu_micros)?;
-    Some(row(format!("CPU, `{case}`, of {}'s", to.name()), bar, spread))
+fn cpu_row(results: &Results, case: &str, to: Peer, bar: f64) -> Option<Bar> {
+    let spread = ratio_of(case_results(results, case)?, (Peer::Sidecar, to), Sample::cpu_micros)?;
+    Some(Bar::of_ratio(format!("CPU, `{case}`, of {}'s", to.name()), bar, spread))
 }
 
-fn p99_row(results: &Results, case: &str) -> Option<Row> {
+fn p99_row(results: &Results, case: &str) -> Option<Bar> {
     let spread = p99_ratio(case_results(results, case)?, Peer::Sidecar)?;
-    Some(row(format!("p99, `{case}`, of HAProxy's"), P99, spread))
+    Some(Bar::of_ratio(format!("p99, `{case}`, of HAProxy's"), P99, spread))
 }
 
-fn memory_rows(results: &Results) -> Vec<Row> {
+fn memory_rows(results: &Results) -> Vec<Bar> {
     let of_sidecar = results.memory.iter().find(|(peer, _)| *peer == Peer::Sidecar);
     let Some((idle, connected)) = of_sidecar.and_then(|(_, memories)| memory_mib(memories)) else {
         return Vec::new();
@@ -86,19 +70,13 @@ fn memory_rows(results: &Results) -> Vec<Row> {
         ("idle memory, MiB".to_owned(), idle),
         (format!("{CONNECTIONS} idle connections, MiB"), connected - idle),
     ];
-    let row = |(what, mib): (String, f64)| Row {
+    let row = |(what, mib): (String, f64)| Bar {
         what,
-        bar: format!("{MEMORY:.0}"),
+        at_most: format!("{MEMORY:.0}"),
         measured: format!("{mib:.1}"),
         is_met: mib <= MEMORY,
     };
     held.into_iter().map(row).collect()
-}
-
-fn row(what: String, bar: f64, spread: Spread) -> Row {
-    let Spread { median, min, max } = spread;
-    let measured = format!("{median:.2} ({min:.2}..{max:.2})");
-    Row { what, bar: format!("{bar:.1}"), measured, is_met: median <= bar }
 }
 
 fn case_results<'a>(results: &'a Results, case: &str) -> Option<&'a CaseResults> {

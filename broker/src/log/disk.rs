@@ -6,8 +6,6 @@ use std::{io, str::FromStr};
 use bytes::Bytes;
 
 pub mod file;
-#[cfg(test)]
-pub(crate) mod sim;
 
 pub use file::FileDisk;
 

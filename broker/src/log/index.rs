@@ -89,11 +89,11 @@ impl QueueIndex {
     /// Adds a message, or changes where it lies; the slot it had is returned.
     pub fn insert(&mut self, seq: u64, slot: Slot) -> Option<Slot> {
         let (number, place) = split(seq);
-        let chunk = self.chunk_at(number);
-        let held = std::mem::replace(Arc::make_mut(chunk).place(place), slot);
+        let chunk = Arc::make_mut(self.chunk_at(number)?);
+        let held = std::mem::replace(chunk.place(place)?, slot);
         let held = (!held.position.is_none()).then_some(held);
         if held.is_none() {
-            Arc::make_mut(chunk).live += 1;
+            chunk.live += 1;
             self.live += 1;
         }
         self.live_bytes += u64::from(slot.size);
@@ -173,8 +173,8 @@ impl QueueIndex {
         self.chunks.get(at)?.as_deref()
     }
 
-    /// The chunk of this number, made if it is missing.
-    fn chunk_at(&mut self, number: u64) -> &mut Arc<Chunk> {
+    /// The chunk of this number, made if it is missing; none for a number beyond all memory.
+    fn chunk_at(&mut self, number: u64) -> Option<&mut Arc<Chunk>> {
         if self.live == 0 {
             self.restart(number);
         }
@@ -182,12 +182,11 @@ impl QueueIndex {
             self.chunks.push_front(None);
             self.base -= 1;
         }
-        let at = usize::try_from(number - self.base).unwrap_or(usize::MAX);
+        let at = usize::try_from(number - self.base).ok()?;
         if at >= self.chunks.len() {
-            self.chunks.resize(at + 1, None);
+            self.chunks.resize(at.checked_add(1)?, None);
         }
-        #[expect(clippy::indexing_slicing, reason = "the line above made the place")]
-        self.chunks[at].get_or_insert_default()
+        self.chunks.get_mut(at).map(Option::get_or_insert_default)
     }
 
     /// With no message there, the first chunk may have any number.
@@ -222,7 +221,7 @@ impl Chunk {
     }
 
     /// The slot of a place, made if it is missing.
-    fn place(&mut self, place: usize) -> &mut Slot {
+    fn place(&mut self, place: usize) -> Option<&mut Slot> {
         if self.slots.is_empty() {
             self.first = place;
         }
@@ -234,8 +233,7 @@ impl Chunk {
         if at >= self.slots.len() {
             self.slots.resize(at + 1, Slot::default());
         }
-        #[expect(clippy::indexing_slicing, reason = "the line above made the place")]
-        &mut self.slots[at]
+        self.slots.get_mut(at)
     }
 }
 

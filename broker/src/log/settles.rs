@@ -23,13 +23,16 @@ struct Pending {
 impl Settles {
     /// A message is gone from its queue.
     pub fn settle(&mut self, queue: u32, seq: u64) {
-        add(&mut self.pending(queue).ranges, seq);
+        if let Some(pending) = self.pending(queue) {
+            add(&mut pending.ranges, seq);
+        }
     }
 
     /// Messages up to this one may have been delivered.
     pub fn delivered(&mut self, queue: u32, up_to: u64) {
-        let delivered = &mut self.pending(queue).delivered;
-        *delivered = (*delivered).max(Some(up_to));
+        if let Some(pending) = self.pending(queue) {
+            pending.delivered = pending.delivered.max(Some(up_to));
+        }
     }
 
     /// The queue is gone: nothing of it is worth a record.
@@ -59,13 +62,13 @@ impl Settles {
         self.places.clear();
     }
 
-    fn pending(&mut self, queue: u32) -> &mut Pending {
+    /// The queue's part, made if it is missing: there is always one.
+    fn pending(&mut self, queue: u32) -> Option<&mut Pending> {
         let place = *self.places.entry(queue).or_insert(self.queues.len());
         if place >= self.queues.len() {
             self.queues.resize_with(place + 1, || Pending { queue, ..Pending::default() });
         }
-        #[expect(clippy::indexing_slicing, reason = "the line above made the place")]
-        &mut self.queues[place]
+        self.queues.get_mut(place)
     }
 }
 

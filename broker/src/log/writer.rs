@@ -171,7 +171,8 @@ impl<D: Disk> Writer<D> {
 
     /// The invariant of the log: a segment begins only when everything before it is safe.
     fn begin(&mut self, segment: u32, bytes: u64) -> Result<(), WriteError> {
-        if self.current == Some(segment) {
+        // A group that a full disk stopped comes again from its first segment on.
+        if self.current.is_some_and(|current| current >= segment) {
             return Ok(());
         }
         if self.dirty {

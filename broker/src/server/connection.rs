@@ -110,6 +110,10 @@ impl Connection {
             (false, true) => Some(Interest::WRITABLE),
             (false, false) => None,
         };
+        if !reads {
+            // Who is not listened to cannot be heard.
+            self.heartbeat.heard(now_ms());
+        }
         let beat_at = self.next_beat();
         let ready = async {
             match interest {

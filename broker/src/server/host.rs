@@ -276,7 +276,14 @@ impl Host {
     }
 
     fn checkpoint(&self) {
-        let checkpoint = self.vhost().checkpoint();
+        let (checkpoint, group) = {
+            let mut vhost = self.vhost();
+            (vhost.checkpoint(), vhost.take_group(now_ms()))
+        };
+        // What the checkpoint stands on is written before it.
+        if let Some(group) = group {
+            self.job(Job::Group(group));
+        }
         if let Some(checkpoint) = checkpoint {
             self.checkpoints.borrow_mut().begun();
             self.job(Job::Checkpoint(Box::new(CheckpointWriter::new(self.log, checkpoint))));

@@ -119,12 +119,14 @@ impl Vhost {
         for (_, slot) in queue.index.iter() {
             self.store.segments.release(slot.position, slot.size);
         }
-        if queue.declaration.durable || !queue.index.is_empty() {
-            self.store.forget(queue.number);
-        }
+        self.store.begin_chain();
         if queue.is_written() {
             self.store.declare(&super::records::queue_key(queue.number), None);
         }
+        if queue.is_written() || !queue.index.is_empty() {
+            self.store.forget(queue.number);
+        }
+        self.store.end_chain();
         let effects = self.topology.remove_queue(id);
         self.take_effects(effects);
         true

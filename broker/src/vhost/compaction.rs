@@ -33,14 +33,18 @@ pub(super) struct State {
 }
 
 impl Vhost {
-    /// Begins with a segment that is worth it, or goes on with the one at hand.
-    pub(super) fn compact(&mut self) {
-        if let Some(segment) = self.compaction.segment {
-            let Some((from, after)) = self.compaction.next else { return };
-            if after <= self.store.durable() {
-                self.compaction.next = None;
-                self.want_segment(segment, from);
-            }
+    /// The next step of the segment at hand, once the one before it is safe.
+    pub(super) fn go_on_compacting(&mut self) {
+        let Some((segment, (from, after))) = self.compaction.segment.zip(self.compaction.next) else { return };
+        if after <= self.store.durable() {
+            self.compaction.next = None;
+            self.want_segment(segment, from);
+        }
+    }
+
+    /// Begins with a segment that is worth it.
+    pub(super) fn begin_compaction(&mut self) {
+        if self.compaction.segment.is_some() {
             return;
         }
         let candidate = self.store.segments.compaction_candidate(self.store.active_segment());

@@ -6,37 +6,37 @@ use crate::log::position::Position;
 
 /// What is to be sent: `basic.ack`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Confirmation {
+pub(super) struct Confirmation {
     /// The highest tag of it.
-    pub tag: u64,
+    pub(super) tag: u64,
     /// Whether those before it are meant, too.
-    pub multiple: bool,
+    pub(super) multiple: bool,
     /// How many publishes it confirms.
-    pub count: u64,
+    pub(super) count: u64,
 }
 
 /// A channel's confirms, in the order of its publishes.
 #[derive(Debug, Default)]
-pub struct Confirms {
+pub(super) struct Confirms {
     last: u64,
     waiting: VecDeque<(u64, Position)>,
 }
 
 impl Confirms {
     /// The next publish's tag.
-    pub fn next_tag(&mut self) -> u64 {
+    pub(super) fn next_tag(&mut self) -> u64 {
         self.last += 1;
         self.last
     }
 
     /// `tag` is done once the log is durable up to `position`; `None` is done already.
-    pub fn wait(&mut self, tag: u64, position: Option<Position>) {
+    pub(super) fn wait(&mut self, tag: u64, position: Option<Position>) {
         let before = self.waiting.back().map_or(Position::default(), |(_, position)| *position);
         self.waiting.push_back((tag, position.unwrap_or(before).max(before)));
     }
 
     /// What may be confirmed now.
-    pub fn durable(&mut self, up_to: Position) -> Option<Confirmation> {
+    pub(super) fn durable(&mut self, up_to: Position) -> Option<Confirmation> {
         let mut confirmation: Option<Confirmation> = None;
         while let Some((tag, _)) = self.waiting.front().filter(|(_, position)| *position <= up_to).copied() {
             self.waiting.pop_front();
@@ -47,17 +47,17 @@ impl Confirms {
     }
 
     /// All that wait, none of which can be promised any more.
-    pub fn fail(&mut self) -> impl Iterator<Item = u64> {
+    pub(super) fn fail(&mut self) -> impl Iterator<Item = u64> {
         self.waiting.drain(..).map(|(tag, _)| tag)
     }
 
     /// How many wait.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }
 
     /// Whether none does.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 }

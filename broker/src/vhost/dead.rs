@@ -3,7 +3,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
-pub use super::death::Reason;
+pub(super) use super::death::Reason;
 use super::{
     Vhost,
     death::{self, Death},
@@ -23,15 +23,15 @@ pub const PARKED_QUEUE: &str = "weft.parked";
 
 /// A message that dies.
 #[derive(Debug)]
-pub struct Dead {
+pub(super) struct Dead {
     /// In this queue.
-    pub queue: QueueId,
+    pub(super) queue: QueueId,
     /// Of this number in the log.
-    pub number: u32,
+    pub(super) number: u32,
     /// Itself.
-    pub entry: Entry,
+    pub(super) entry: Entry,
     /// Why.
-    pub reason: Reason,
+    pub(super) reason: Reason,
 }
 
 /// Where it goes.

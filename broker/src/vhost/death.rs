@@ -4,13 +4,13 @@
 use crate::amqp::value::{FieldTable, FieldValue};
 
 /// The list of deaths, the latest first.
-pub const X_DEATH: &str = "x-death";
+pub(super) const X_DEATH: &str = "x-death";
 /// Deaths of a message that are told one by one; RabbitMQ folds the same queue and reason into one.
-pub const DEATHS_MAX: usize = 64;
+pub(super) const DEATHS_MAX: usize = 64;
 
 /// Why a message died.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Reason {
+pub(super) enum Reason {
     /// Its time was over.
     Expired,
     /// The queue was too long.
@@ -23,7 +23,7 @@ pub enum Reason {
 
 impl Reason {
     /// As in the headers.
-    pub fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Expired => "expired",
             Self::MaxLength => "maxlen",
@@ -35,23 +35,23 @@ impl Reason {
 
 /// One death.
 #[derive(Debug, Clone, Copy)]
-pub struct Death<'a> {
+pub(super) struct Death<'a> {
     /// Where.
-    pub queue: &'a str,
+    pub(super) queue: &'a str,
     /// Why.
-    pub reason: Reason,
+    pub(super) reason: Reason,
     /// The exchange that it was published to.
-    pub exchange: &'a str,
+    pub(super) exchange: &'a str,
     /// The keys that it was published with: the routing key, then those of `CC`.
-    pub routing_keys: &'a [&'a str],
+    pub(super) routing_keys: &'a [&'a str],
     /// Its own time to live, which it loses.
-    pub expiration: Option<&'a str>,
+    pub(super) expiration: Option<&'a str>,
     /// Seconds since 1970.
-    pub at: u64,
+    pub(super) at: u64,
 }
 
 /// Writes a death into the headers.
-pub fn record(headers: &mut FieldTable, death: &Death<'_>) {
+pub(super) fn record(headers: &mut FieldTable, death: &Death<'_>) {
     let mut deaths = match headers.remove(X_DEATH) {
         Some(FieldValue::Array(deaths)) => deaths,
         _ => Vec::new(),
@@ -102,7 +102,7 @@ fn first(death: &Death<'_>) -> FieldTable {
 
 /// Whether a message that dies now would come round to `queue` for ever: it has died there before, and on the way
 /// since nobody has rejected it (RabbitMQ: "automatic dead lettering cycles").
-pub fn is_cycle(headers: Option<&FieldTable>, queue: &str, reason: Reason) -> bool {
+pub(super) fn is_cycle(headers: Option<&FieldTable>, queue: &str, reason: Reason) -> bool {
     if reason == Reason::Rejected {
         return false;
     }

@@ -5,9 +5,9 @@ use std::{collections::VecDeque, io::IoSlice};
 use bytes::Bytes;
 
 /// A client that has so much waiting gets no further deliveries until it has read some.
-pub const DELIVERIES_PAUSE_BYTES: usize = 512 * 1024;
+pub(super) const DELIVERIES_PAUSE_BYTES: usize = 512 * 1024;
 /// When it gets deliveries again.
-pub const DELIVERIES_RESUME_BYTES: usize = 128 * 1024;
+pub(super) const DELIVERIES_RESUME_BYTES: usize = 128 * 1024;
 /// A buffer that grew beyond this is not kept for later.
 const KEPT_BYTES_MAX: usize = 1024 * 1024;
 

@@ -126,6 +126,7 @@ impl Vhost {
             compaction: compaction::State::default(),
             limits,
             warm_bytes: 0,
+            fat: Vec::new(),
             stats: VhostStats::default(),
             now_ms: 0,
         }

@@ -4,7 +4,7 @@ use super::{Vhost, refuse::Refusal};
 use crate::{amqp::reply::ReplyCode, queue::Address};
 
 /// The name that a requester consumes from and gives as `reply-to`.
-pub const PSEUDO_QUEUE: &str = "amq.rabbitmq.reply-to";
+pub(super) const PSEUDO_QUEUE: &str = "amq.rabbitmq.reply-to";
 
 impl Vhost {
     /// What stands for the pseudo-queue in a request's `reply-to`: the key of this channel's replies.

@@ -31,7 +31,8 @@ pub(super) struct Store {
     /// What the writer has written, durable or not: memory may let go of it.
     written: Position,
     group_end: Position,
-    in_chain: bool,
+    /// Chains that are open, one in another.
+    chains: u32,
     pub(super) now_ms: u64,
     /// Records that were too large for the log.
     pub(super) refused: u64,
@@ -48,7 +49,7 @@ impl Store {
             writing: false,
             written: end,
             group_end: end,
-            in_chain: false,
+            chains: 0,
             now_ms: 0,
             refused: 0,
             since_checkpoint: 0,
@@ -84,18 +85,7 @@ impl Store {
     /// The same message at a new place, for those that still hold it.
     pub(super) fn moved(&mut self, message: &StoredMessage, targets: &[Target]) -> Position {
         let size = u32::try_from(message.body.len()).unwrap_or(u32::MAX);
-        let stored = Stored {
-            flags: message.flags,
-            expires_at_ms: message.expires_at_ms,
-            published_at_ms: message.published_at_ms,
-            priority: message.priority,
-            exchange: &message.exchange,
-            routing_key: &message.routing_key,
-            properties: &message.properties,
-            targets: targets.into(),
-            body: Body::Pieces(std::slice::from_ref(&message.body)),
-        };
-        let position = self.append(&Record::Moved(stored));
+        let position = self.append(&Record::Moved(message.to_message(targets)));
         self.segments.acquire(position, size, targets.len() as u64);
         position
     }
@@ -111,7 +101,7 @@ impl Store {
     /// A message is gone from its queue.
     pub(super) fn settle(&mut self, queue: u32, seq: Seq, slot: Slot) {
         self.segments.release(slot.position, slot.size);
-        if self.in_chain {
+        if self.chains > 0 {
             let range = [SeqRange { first: seq, last: seq }];
             self.append(&Record::Settle { queue, ranges: (&range[..]).into() });
         } else {
@@ -151,13 +141,17 @@ impl Store {
     }
 
     pub(super) fn begin_chain(&mut self) {
-        self.in_chain = true;
-        self.appender.begin_chain();
+        self.chains += 1;
+        if self.chains == 1 {
+            self.appender.begin_chain();
+        }
     }
 
     pub(super) fn end_chain(&mut self) {
-        self.in_chain = false;
-        self.appender.end_chain();
+        self.chains = self.chains.saturating_sub(1);
+        if self.chains == 0 {
+            self.appender.end_chain();
+        }
     }
 
     /// Everything so far is to be safe with the next group.
@@ -226,7 +220,9 @@ impl Store {
 
     /// From where recovery replays on top of a checkpoint of now.
     pub(super) fn checkpoint_position(&mut self) -> Option<Position> {
-        self.appender.checkpoint_position()
+        let position = self.appender.checkpoint_position()?;
+        self.appender.request_sync();
+        Some(position)
     }
 
     /// The segment being filled.

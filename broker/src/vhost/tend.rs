@@ -63,17 +63,18 @@ impl Vhost {
         let bytes = queue.warm_bytes();
         self.warm_bytes = (self.warm_bytes + bytes).saturating_sub(queue.counted_bytes);
         queue.counted_bytes = bytes;
+        if bytes > EVICT_BYTES && !queue.is_fat {
+            queue.is_fat = true;
+            self.fat.push(id);
+        }
     }
 
     /// What was written meanwhile need not stay in memory.
     pub(super) fn evict_all(&mut self) {
-        let full: Vec<QueueId> = self
-            .queues
-            .iter()
-            .filter(|queue| queue.counted_bytes > EVICT_BYTES)
-            .map(|queue| queue.id)
-            .collect();
-        for id in full {
+        for id in std::mem::take(&mut self.fat) {
+            if let Some(queue) = self.queues.one_mut(id) {
+                queue.is_fat = false;
+            }
             self.keep_memory(id);
             self.count_memory(id);
         }

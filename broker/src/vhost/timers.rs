@@ -6,7 +6,7 @@ use crate::exchange::QueueId;
 
 /// What may be due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum TimerKey {
+pub(super) enum TimerKey {
     /// The message at the head of a queue expires, or a stream's first one is too old.
     Head(QueueId),
     /// A queue that nobody uses expires.
@@ -19,14 +19,14 @@ pub enum TimerKey {
 
 /// Times by key.
 #[derive(Debug, Default)]
-pub struct Timers {
+pub(super) struct Timers {
     order: BTreeSet<(u64, TimerKey)>,
     at: HashMap<TimerKey, u64>,
 }
 
 impl Timers {
     /// Sets or moves a key's time; `None` takes it away.
-    pub fn set(&mut self, key: TimerKey, at_ms: Option<u64>) {
+    pub(super) fn set(&mut self, key: TimerKey, at_ms: Option<u64>) {
         if self.at.get(&key).copied() == at_ms {
             return;
         }
@@ -40,17 +40,17 @@ impl Timers {
     }
 
     /// Whether a key has a time.
-    pub fn is_set(&self, key: TimerKey) -> bool {
+    pub(super) fn is_set(&self, key: TimerKey) -> bool {
         self.at.contains_key(&key)
     }
 
     /// The next time.
-    pub fn next_at(&self) -> Option<u64> {
+    pub(super) fn next_at(&self) -> Option<u64> {
         self.order.first().map(|(at, _)| *at)
     }
 
     /// Takes out one key that is due.
-    pub fn pop_due(&mut self, now_ms: u64) -> Option<TimerKey> {
+    pub(super) fn pop_due(&mut self, now_ms: u64) -> Option<TimerKey> {
         let (at, key) = self.order.first().copied().filter(|(at, _)| *at <= now_ms)?;
         self.order.remove(&(at, key));
         self.at.remove(&key);

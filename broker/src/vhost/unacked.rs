@@ -12,22 +12,22 @@ const HOLES_MAX: usize = 64;
 
 /// One delivery that waits for its acknowledgement.
 #[derive(Debug)]
-pub struct Delivery {
+pub(super) struct Delivery {
     /// Where it came from.
-    pub queue: QueueId,
+    pub(super) queue: QueueId,
     /// That queue's number in the log: ids are given out again, numbers are not.
-    pub number: u32,
+    pub(super) number: u32,
     /// Who got it; none for `basic.get`.
-    pub consumer: Option<ConsumerId>,
+    pub(super) consumer: Option<ConsumerId>,
     /// What it was.
-    pub entry: Entry,
+    pub(super) entry: Entry,
     /// When, milliseconds since 1970.
-    pub at_ms: u64,
+    pub(super) at_ms: u64,
 }
 
 /// All of them. Tags only rise, so they stand in order, with holes where one in the middle was settled.
 #[derive(Debug, Default)]
-pub struct Unacked {
+pub(super) struct Unacked {
     slots: VecDeque<(u64, Option<Delivery>)>,
     live: usize,
     /// Bytes of messages that are held in memory for them.
@@ -36,14 +36,14 @@ pub struct Unacked {
 
 impl Unacked {
     /// Adds one; its tag is higher than all before.
-    pub fn push(&mut self, tag: u64, delivery: Delivery) {
+    pub(super) fn push(&mut self, tag: u64, delivery: Delivery) {
         self.bytes += delivery.entry.footprint();
         self.live += 1;
         self.slots.push_back((tag, Some(delivery)));
     }
 
     /// Takes one out.
-    pub fn take(&mut self, tag: u64) -> Option<Delivery> {
+    pub(super) fn take(&mut self, tag: u64) -> Option<Delivery> {
         let at = self.position(tag)?;
         let delivery = self.slots.get_mut(at)?.1.take()?;
         self.gone(&delivery);
@@ -52,7 +52,7 @@ impl Unacked {
     }
 
     /// Takes out all up to and with this tag (0: all), first to last.
-    pub fn take_up_to(&mut self, tag: u64) -> Vec<(u64, Delivery)> {
+    pub(super) fn take_up_to(&mut self, tag: u64) -> Vec<(u64, Delivery)> {
         let mut taken = Vec::new();
         while self.slots.front().is_some_and(|(first, _)| tag == 0 || *first <= tag) {
             if let Some((tag, Some(delivery))) = self.slots.pop_front() {
@@ -65,7 +65,7 @@ impl Unacked {
     }
 
     /// Puts back what was taken out, under the tags that it had.
-    pub fn put_back(&mut self, deliveries: Vec<(u64, Delivery)>) {
+    pub(super) fn put_back(&mut self, deliveries: Vec<(u64, Delivery)>) {
         for (tag, delivery) in deliveries {
             self.bytes += delivery.entry.footprint();
             self.live += 1;
@@ -78,32 +78,32 @@ impl Unacked {
     }
 
     /// Whether this tag waits.
-    pub fn contains(&self, tag: u64) -> bool {
+    pub(super) fn contains(&self, tag: u64) -> bool {
         self.position(tag).and_then(|at| self.slots.get(at)).is_some_and(|(_, slot)| slot.is_some())
     }
 
     /// How many wait.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.live
     }
 
     /// Whether none does.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.live == 0
     }
 
     /// Bytes of messages that are held in memory for them.
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// The one that waits longest.
-    pub fn oldest(&self) -> Option<&Delivery> {
+    pub(super) fn oldest(&self) -> Option<&Delivery> {
         self.iter().next().map(|(_, delivery)| delivery)
     }
 
     /// All, first to last.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, &Delivery)> {
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, &Delivery)> {
         self.slots.iter().filter_map(|(tag, slot)| Some((*tag, slot.as_ref()?)))
     }
 

@@ -4,10 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::log::{
-    disk::sim::SimDisk,
     index::{Aux, Slot},
     recovery::recover,
     state::{QueueState, Returned, SLOT_TRANSIENT},
+    tests::sim_disk::SimDisk,
 };
 
 fn log() -> LogId {
@@ -42,6 +42,7 @@ fn state(queues: &[(u32, u64, Vec<u64>)]) -> State {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
     fn a_state_comes_back(
         queues in prop::collection::vec((any::<u32>(), any::<u32>(), prop::collection::vec(0_u64..600, 0..700)), 0..5),

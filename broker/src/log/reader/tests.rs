@@ -7,9 +7,9 @@ use bytes::Bytes;
 use super::*;
 use crate::log::{
     appender::{Appender, Options},
-    disk::sim::SimDisk,
     identity::LogId,
     record::Body,
+    tests::sim_disk::SimDisk,
     writer::Writer,
 };
 

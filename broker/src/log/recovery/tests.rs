@@ -9,10 +9,10 @@ use super::*;
 use crate::log::{
     FORMAT,
     appender::{Appender, Options},
-    disk::sim::SimDisk,
     group::{Completed, Group},
     record::{Record, SeqRange},
     segment::SegmentHeader,
+    tests::sim_disk::SimDisk,
     writer::Writer,
 };
 
@@ -268,6 +268,7 @@ fn a_head_of_another_log_is_not_taken_for_ours() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
     fn any_damage_ends_in_a_state_and_never_in_a_panic(
         places in prop::collection::vec((0_usize..6000, 1_usize..200), 0..6), segment in 1_u32..4,

@@ -9,10 +9,10 @@ use super::{
 use crate::log::{
     appender::{Appender, Options},
     checkpoint::{Checkpoint, CheckpointWriter},
-    disk::sim::SimDisk,
     identity::LogId,
     record::Record,
     recovery::recover,
+    tests::sim_disk::SimDisk,
 };
 
 const SEGMENT_BYTES: u32 = 4 << 10;
@@ -52,6 +52,24 @@ fn a_group_that_a_full_disk_refused_is_written_whole_when_there_is_room() {
     disk.crash();
     let found = recover(&mut disk, &log()).unwrap();
     assert_eq!((found.state.topology.len(), found.damage.len()), (61, 0));
+}
+
+#[test]
+fn a_group_over_three_segments_may_meet_a_full_disk_in_each_of_them() {
+    for room in (4000..20_000).step_by(500) {
+        let mut disk = SimDisk::new(room);
+        let (mut appender, mut writer) = owner(&disk);
+        writer.run(&group(&mut appender, 1)).unwrap();
+        disk.set_room(Some(room));
+        let large = group(&mut appender, 100);
+        assert!(large.writes.len() > 2);
+        if matches!(writer.run(&large), Err(WriteError::Full)) {
+            disk.set_room(None);
+            writer.run(&large).unwrap();
+        }
+        disk.crash();
+        assert_eq!(recover(&mut disk, &log()).unwrap().state.topology.len(), 101);
+    }
 }
 
 #[test]

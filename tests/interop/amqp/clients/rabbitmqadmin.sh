@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# rabbitmqadmin from crates.io (version 2): a person at a terminal declares, binds, publishes, gets, lists, purges, checks
+# rabbitmqadmin from the Rust registry (version 2): a person at a terminal declares, binds, publishes, gets, lists, purges, checks
 # the node's health, sets users, rights and policies, exports and imports.
 # Usage: rabbitmqadmin.sh PROGRAM --amqp HOST:PORT --management HOST:PORT; ends with 0 and a line `ok`.
 set -euo pipefail

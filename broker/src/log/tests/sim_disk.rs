@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Disk, FileName};
+use crate::log::disk::{Disk, FileName};
 
 /// What a power cut writes whole or not at all.
 const SECTOR_BYTES: usize = 512;
@@ -187,7 +187,10 @@ impl Inner {
         self.names = names.clone();
         self.safe_names = names;
         self.changes.clear();
-        for file in &mut self.files {
+        for (at, file) in self.files.iter_mut().enumerate() {
+            if !self.names.values().any(|named| *named == at) {
+                *file = File::default();
+            }
             if file.now == file.safe {
                 continue;
             }

@@ -11,7 +11,6 @@ use proptest::{prelude::*, test_runner::Config};
 use crate::log::{
     appender::Options,
     checkpoint::{Checkpoint, CheckpointWriter},
-    disk::sim::SimDisk,
     group::Group,
     identity::LogId,
     open::{Opened, open_disk},
@@ -19,6 +18,7 @@ use crate::log::{
     reader::scan_segment,
     record::{Body, Message, MessageFlags, Record, SeqRange, Target},
     state::{Effect, State, effects},
+    tests::sim_disk::SimDisk,
     writer::WriteError,
 };
 
@@ -332,7 +332,7 @@ fn message<'a>(flags: MessageFlags, targets: &'a [Target], body: &'a [bytes::Byt
 fn seeds() -> u32 {
     match std::env::var("WEFT_TEST_SCALE").as_deref() {
         Ok("soak") => 10_000,
-        Err(_) | Ok("ci") => 300,
+        Err(_) | Ok("ci") => 100,
         Ok(other) => panic!("WEFT_TEST_SCALE is `{other}`: give ci or soak"),
     }
 }
