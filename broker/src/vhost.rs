@@ -50,6 +50,7 @@ mod reply_to;
 mod session;
 mod sessions;
 mod store;
+mod streams;
 mod tend;
 #[cfg(test)]
 mod tests;
@@ -146,6 +147,8 @@ pub struct Vhost {
     commits: VecDeque<(Position, Address)>,
     /// What each connection has published up to where.
     unsynced: VecDeque<(Position, SessionId, usize)>,
+    /// Streams whose last messages are not durable: readers wait for those.
+    growing: Vec<QueueId>,
     blocked: blocked::State,
     compaction: compaction::State,
     limits: VhostLimits,
@@ -235,6 +238,7 @@ impl Vhost {
             }
         }
         self.answer_commits();
+        self.reveal_streams();
         self.evict_all();
         self.go_on_compacting();
     }

@@ -122,6 +122,7 @@ impl Vhost {
             unconfirmed: Vec::new(),
             commits: std::collections::VecDeque::new(),
             unsynced: std::collections::VecDeque::new(),
+            growing: Vec::new(),
             blocked: blocked::State::default(),
             compaction: compaction::State::default(),
             limits,
