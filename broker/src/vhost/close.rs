@@ -21,9 +21,7 @@ impl Vhost {
     /// A connection enters.
     pub fn enter(&mut self, info: SessionInfo, now_ms: u64) -> SessionId {
         self.set_time(now_ms);
-        let id = self.sessions.add(Session::new(info));
-        self.tell_blocked(id);
-        id
+        self.sessions.add(Session::new(info))
     }
 
     /// A connection is gone: all that was its own goes, all that it held goes back.
