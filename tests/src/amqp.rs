@@ -2,14 +2,18 @@
 //! reconnects never and retries nothing, so that a test sees what the broker does. Its wire is the broker's own room
 //! `amqp`; clients of others, in `tests/interop`, judge that.
 
-use std::{collections::VecDeque, net::SocketAddr, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 use tokio::time::timeout;
 use weft_broker::amqp::{
-    frame::{FrameKind, write_body, write_frame_head},
-    method::{Basic, Method, Queue, basic, channel, confirm, exchange, queue},
+    frame::{FRAME_END, FrameKind, write_body, write_frame_head},
+    method::{self, Basic, Method, Queue, basic, channel, confirm, exchange, queue},
     properties::PropertiesView,
     table::{RawTable, encode_table, view::ValueView},
     value::{FieldTable, FieldValue},
@@ -18,7 +22,7 @@ use weft_broker::amqp::{
 mod link;
 mod outstanding;
 
-pub use outstanding::{Outstanding, Settled};
+pub use outstanding::{Outstanding, Publisher, Settled};
 
 use link::{Incoming, Link};
 
@@ -89,6 +93,8 @@ pub enum Event {
 pub struct Client {
     link: Link,
     waiting: VecDeque<Event>,
+    /// Messages published so far on each channel with confirms: their tags count on.
+    published: HashMap<u16, u64>,
 }
 
 impl Client {
@@ -98,7 +104,7 @@ impl Client {
     /// When that is refused, or takes longer than [`ANSWER_TIMEOUT`].
     pub async fn connect(at: SocketAddr) -> anyhow::Result<Self> {
         let link = timeout(ANSWER_TIMEOUT, Link::open(at)).await.context("no login in time")??;
-        Ok(Self { link, waiting: VecDeque::new() })
+        Ok(Self { link, waiting: VecDeque::new(), published: HashMap::new() })
     }
 
     /// The same, with channel 1 open on it.
@@ -116,7 +122,7 @@ impl Client {
     /// # Errors
     /// As [`Self::call`].
     pub async fn open(&mut self, channel: u16) -> anyhow::Result<()> {
-        self.call(channel, &Method::Channel(weft_broker::amqp::method::Channel::Open(channel::Open {}))).await?;
+        self.call(channel, &Method::Channel(method::Channel::Open(channel::Open {}))).await?;
         Ok(())
     }
 
@@ -126,8 +132,19 @@ impl Client {
     /// As [`Self::call`].
     pub async fn confirm(&mut self, channel: u16) -> anyhow::Result<()> {
         let select = confirm::Select { no_wait: false };
-        self.call(channel, &Method::Confirm(weft_broker::amqp::method::Confirm::Select(select))).await?;
+        self.call(channel, &Method::Confirm(method::Confirm::Select(select))).await?;
+        self.published.entry(channel).or_insert(0);
         Ok(())
+    }
+
+    /// Publishes on a channel, with confirms from now on.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn publisher(&mut self, channel: u16) -> anyhow::Result<Publisher<'_>> {
+        self.confirm(channel).await?;
+        let before = self.published.get(&channel).copied().unwrap_or(0);
+        Ok(Publisher::new(self, channel, before))
     }
 
     /// Declares a durable queue; `arguments` such as `x-queue-type`, as text or numbers.
@@ -166,7 +183,7 @@ impl Client {
     pub async fn declare_exchange(&mut self, name: &str, kind: &str) -> anyhow::Result<()> {
         let declare =
             exchange::Declare { exchange: name, kind, durable: true, ..exchange::Declare::default() };
-        let method = weft_broker::amqp::method::Exchange::Declare(declare);
+        let method = method::Exchange::Declare(declare);
         self.call(1, &Method::Exchange(method)).await?;
         Ok(())
     }
@@ -179,6 +196,7 @@ impl Client {
 
     /// Writes a message; [`Self::flush`] sends it.
     pub fn publish(&mut self, channel: u16, exchange: &str, key: &str, properties: &[u8], body: &[u8]) {
+        self.published.entry(channel).and_modify(|count| *count += 1);
         let out = &mut self.link.out;
         let publish = basic::Publish { exchange, routing_key: key, mandatory: false, immediate: false };
         publish.encode(channel, out);
@@ -188,7 +206,7 @@ impl Client {
         out.extend_from_slice(&[0, 0]);
         out.extend_from_slice(&(body.len() as u64).to_be_bytes());
         out.extend_from_slice(properties);
-        out.push(weft_broker::amqp::frame::FRAME_END);
+        out.push(FRAME_END);
         write_body(channel, body, self.link.tuning.frame_max, out);
     }
 
@@ -241,7 +259,7 @@ impl Client {
     /// # Errors
     /// As [`Self::call`].
     pub async fn barrier(&mut self, channel: u16) -> anyhow::Result<()> {
-        let flow = weft_broker::amqp::method::Channel::Flow(channel::Flow { active: true });
+        let flow = method::Channel::Flow(channel::Flow { active: true });
         self.call(channel, &Method::Channel(flow)).await?;
         Ok(())
     }
@@ -284,6 +302,15 @@ impl Client {
         timeout(time, self.next()).await.ok().transpose()
     }
 
+    /// Why the broker ends the channel or the connection; what comes before is dropped.
+    pub async fn end(&mut self) -> anyhow::Error {
+        loop {
+            if let Err(reason) = self.next().await {
+                return reason;
+            }
+        }
+    }
+
     /// The next message; other events before it are dropped.
     ///
     /// # Errors
@@ -309,6 +336,11 @@ impl Client {
         }
     }
 
+    /// Keeps events for [`Self::next`].
+    fn keep(&mut self, events: Vec<Event>) {
+        self.waiting.extend(events);
+    }
+
     async fn answer(&mut self, channel: u16) -> anyhow::Result<Incoming> {
         let answer = async {
             self.link.flush().await?;
@@ -328,7 +360,6 @@ impl Client {
 }
 
 fn table(entries: &[(&str, FieldValue)]) -> Vec<u8> {
-    let table: FieldTable =
-        entries.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let table: FieldTable = entries.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     encode_table(&table)
 }

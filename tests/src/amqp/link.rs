@@ -18,6 +18,8 @@ use weft_broker::amqp::{
         sasl::{Mechanism, plain_response},
     },
     method::{Basic, Channel, Connection, Method, channel, connection},
+    table::encode_table,
+    value::{FieldTable, FieldValue},
 };
 
 use super::{Delivery, Event};
@@ -60,7 +62,7 @@ impl Link {
         let mut socket = TcpStream::connect(at).await?;
         socket.set_nodelay(true)?;
         let config = ClientConfig {
-            properties: Vec::new(),
+            properties: properties(),
             mechanism: Mechanism::Plain.name().to_owned(),
             response: plain_response("guest", b"guest"),
             virtual_host: "/".to_owned(),
@@ -175,6 +177,16 @@ impl Link {
     fn assembler(&mut self, channel: u16) -> &mut Assembler<Head> {
         self.contents.entry(channel).or_insert_with(|| Assembler::new(BODY_OCTETS_MAX))
     }
+}
+
+/// What it can take that AMQP 0-9-1 does not have: without these a broker is silent about them.
+fn properties() -> Vec<u8> {
+    let names = ["connection.blocked", "basic.nack", "publisher_confirms", "consumer_cancel_notify"];
+    let able: FieldTable = names.into_iter().map(|name| (name.to_owned(), FieldValue::Bool(true))).collect();
+    let mut all = FieldTable::new();
+    all.set("product", FieldValue::text("weft-tests"));
+    all.set("capabilities", FieldValue::Table(able));
+    encode_table(&all)
 }
 
 fn whole(content: Content<'_, Head>) -> Incoming {
