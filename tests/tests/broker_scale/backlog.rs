@@ -20,7 +20,7 @@ const ACK_EVERY: u64 = 500;
 #[tokio::test]
 async fn heavy_a_backlog_beyond_memory_waits_on_the_disk_and_costs_others_nothing() -> anyhow::Result<()> {
     // Held in memory, the small one would weigh about 80 MiB, and the large one 2 GiB.
-    let (messages, growth_mib_max) = Scale::current().pick((200_000, 40), (5_000_000, 200));
+    let (messages, growth_mib_max) = Scale::current().pick((200_000, 25), (5_000_000, 200));
     let dir = TempDir::new()?;
     let mut broker = Broker::start(dir.path()).await?;
     let mut probe = Probe::new(&broker).await?;
