@@ -55,6 +55,7 @@ mod reply_to;
 mod session;
 mod sessions;
 mod store;
+mod streams;
 mod tend;
 #[cfg(test)]
 mod tests;
@@ -177,6 +178,8 @@ pub struct Vhost {
     waiters: durable::Waiters,
     /// What each connection has published up to where.
     unsynced: VecDeque<(Position, SessionId, usize)>,
+    /// Streams whose last messages are not durable: readers wait for those.
+    growing: Vec<QueueId>,
     blocked: blocked::State,
     compaction: compaction::State,
     limits: VhostLimits,
@@ -267,6 +270,7 @@ impl Vhost {
         }
         self.answer_commits();
         self.waiters.tell(durable);
+        self.reveal_streams();
         self.evict_all();
         self.go_on_compacting();
     }
