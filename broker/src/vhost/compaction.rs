@@ -35,7 +35,9 @@ pub(super) struct State {
 impl Vhost {
     /// The next step of the segment at hand, once the one before it is safe.
     pub(super) fn go_on_compacting(&mut self) {
-        let Some((segment, (from, after))) = self.compaction.segment.zip(self.compaction.next) else { return };
+        let Some((segment, (from, after))) = self.compaction.segment.zip(self.compaction.next) else {
+            return;
+        };
         if after <= self.store.durable() {
             self.compaction.next = None;
             self.want_segment(segment, from);
