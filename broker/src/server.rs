@@ -43,8 +43,8 @@ mod watermarks;
 
 pub use host::Call;
 pub use limits::{CONNECTIONS_MAX, HANDSHAKE_TIMEOUT};
-pub use shared::{Ending, Shared, VhostHandle};
-pub use watermarks::Watermarks;
+pub use shared::{Ending, Facts, Shared, VhostHandle};
+pub use watermarks::{Usage, Watermarks};
 
 use host::{COMMANDS_MAX, Command, Host};
 
@@ -119,7 +119,14 @@ impl Broker {
         let BrokerConfig { data_dir, amqp, management, node, version, limits, watermarks } = config;
         let access = load_access(&data_dir)?;
         let names: Vec<String> = access.vhosts().map(|vhost| vhost.name.to_string()).collect();
-        let shared = Arc::new(Shared::new(data_dir, node, limits, access));
+        let facts = Facts {
+            version: version.clone(),
+            amqp: amqp.local_addr().ok(),
+            management: management.as_ref().and_then(|listener| listener.local_addr().ok()),
+            watermarks,
+            started_at_ms: clock::now_ms(),
+        };
+        let shared = Arc::new(Shared::new(data_dir, node, facts, limits, access));
         for name in names {
             shared.open_vhost(&name)?;
         }
@@ -224,8 +231,8 @@ impl Shared {
         let (log_id, fencing, thread) = self.spawn_host(name, commands.clone(), orders)?;
         let mut state = self.state();
         let handle = VhostHandle { name: name.into(), commands, log_id: log_id.into(), fencing };
+        state.threads.insert(Arc::clone(&handle.name), thread);
         state.vhosts.insert(Arc::clone(&handle.name), handle);
-        state.threads.push(thread);
         Ok(())
     }
 
@@ -298,6 +305,29 @@ impl Shared {
         }
     }
 
+    /// Ends a virtual host, waits for its threads, and removes its directory with all that is in it. Blocks.
+    ///
+    /// # Errors
+    /// When the directory cannot be removed.
+    pub fn remove_vhost(&self, name: &str) -> io::Result<()> {
+        let (handle, thread) = {
+            let mut state = self.state();
+            (state.vhosts.remove(name), state.threads.remove(name))
+        };
+        if let Some(handle) = handle {
+            let _ended_already = handle.commands.blocking_send(Command::Stop);
+        }
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!(vhost = name, "the thread of a virtual host ended by a panic");
+        }
+        match std::fs::remove_dir_all(open::directory(&self.data_dir, name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     fn close_all(&self) {
         let (handles, threads) = {
             let mut state = self.state();
@@ -307,7 +337,7 @@ impl Shared {
         for handle in handles {
             let _ended_already = handle.commands.blocking_send(Command::Stop);
         }
-        for thread in threads {
+        for thread in threads.into_values() {
             if thread.join().is_err() {
                 tracing::error!("the thread of a virtual host ended by a panic");
             }

@@ -23,9 +23,10 @@ use crate::{
     },
     message::Message,
     policy::{PolicySet, queue_settings::QueueSettings},
-    queue::{Address, Memory, Seq},
+    queue::{Address, Memory, QueueStats, Seq},
 };
 
+mod admin;
 mod blocked;
 mod carbon;
 mod channel;
@@ -36,6 +37,7 @@ mod dead;
 mod death;
 mod delayed;
 mod dispatch;
+mod durable;
 mod effects;
 mod expiration;
 mod headers;
@@ -59,6 +61,8 @@ mod timers;
 mod turn;
 mod tx;
 mod unacked;
+pub mod views;
+mod visit;
 mod wire;
 
 pub use blocked::Blocked;
@@ -69,6 +73,7 @@ pub use outbox::Outbox;
 pub use recover::RecoverError;
 pub use session::{SessionId, SessionInfo};
 pub use turn::{Purpose, Want};
+pub use visit::{Outcome, VISIT_CHANNEL, VisitPublish};
 
 use dead::Dead;
 use timers::TimerKey;
@@ -112,6 +117,24 @@ pub struct VhostStats {
     pub published: u64,
     /// Messages that no queue took.
     pub unroutable: u64,
+    /// Messages that went back to their publishers.
+    pub returned: u64,
+    /// Messages that were confirmed.
+    pub confirmed: u64,
+    /// What happened to queues that are gone.
+    pub of_gone_queues: QueueStats,
+    /// Queues that were made.
+    pub queues_created: u64,
+    /// Queues that are gone.
+    pub queues_deleted: u64,
+    /// Connections that came.
+    pub connections_opened: u64,
+    /// Connections that went.
+    pub connections_closed: u64,
+    /// Channels that were opened.
+    pub channels_opened: u64,
+    /// Channels that were closed.
+    pub channels_closed: u64,
 }
 
 /// What a turn leaves for its shell to do.
@@ -146,6 +169,8 @@ pub struct Vhost {
     unconfirmed: Vec<Address>,
     /// Commits that wait for the log.
     commits: VecDeque<(Position, Address)>,
+    /// Who waits for the log.
+    waiters: durable::Waiters,
     /// What each connection has published up to where.
     unsynced: VecDeque<(Position, SessionId, usize)>,
     blocked: blocked::State,
@@ -237,6 +262,7 @@ impl Vhost {
             }
         }
         self.answer_commits();
+        self.waiters.tell(durable);
         self.evict_all();
         self.go_on_compacting();
     }

@@ -31,6 +31,24 @@ pub struct QueueStats {
     pub deduplicated: u64,
 }
 
+impl std::ops::AddAssign for QueueStats {
+    fn add_assign(&mut self, other: Self) {
+        self.published += other.published;
+        self.delivered += other.delivered;
+        self.delivered_no_ack += other.delivered_no_ack;
+        self.got += other.got;
+        self.got_no_ack += other.got_no_ack;
+        self.got_empty += other.got_empty;
+        self.redelivered += other.redelivered;
+        self.acked += other.acked;
+        self.dropped += other.dropped;
+        self.expired += other.expired;
+        self.refused += other.refused;
+        self.dead_lettered += other.dead_lettered;
+        self.deduplicated += other.deduplicated;
+    }
+}
+
 impl QueueStats {
     /// All that consumers and getters got.
     pub fn handed_out(&self) -> u64 {

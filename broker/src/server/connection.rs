@@ -215,7 +215,7 @@ impl Connection {
             let since = *self.closing.get_or_insert_with(Instant::now);
             return since + CLOSE_TIMEOUT;
         }
-        let wait = self.heartbeat.next_ms().map_or(3600_000, |at| at.saturating_sub(now_ms()));
+        let wait = self.heartbeat.next_ms().map_or(3_600_000, |at| at.saturating_sub(now_ms()));
         Instant::now() + Duration::from_millis(wait)
     }
 

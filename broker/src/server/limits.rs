@@ -7,7 +7,7 @@ pub const CONNECTIONS_MAX: usize = 65_536;
 /// How long a client may take to log in: RabbitMQ's `handshake_timeout`.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client that was closed may take to say so, too.
-pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of the log after which a checkpoint is written: a start reads so much at most.
 const CHECKPOINT_BYTES: u64 = 64 * 1024 * 1024;
 /// Where segments wait for one, it is written after so much.

@@ -2,13 +2,17 @@
 
 use std::{
     collections::HashMap,
+    net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::host::{Call, Command};
+use super::{
+    host::{Call, Command},
+    watermarks::{Usage, Watermarks},
+};
 use crate::{
     access::{Access, decide::OpenConnections, store::StoreError},
     vhost::{Vhost, VhostLimits},
@@ -53,10 +57,46 @@ impl VhostHandle {
     }
 }
 
+impl VhostHandle {
+    /// As [`Self::with`], and the answer comes when all that was done is safe on the disk.
+    ///
+    /// # Errors
+    /// When it ends, or its log takes nothing more.
+    pub async fn change<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Vhost) -> T + Send + 'static,
+    ) -> Result<T, Ending> {
+        let (tell, told) = oneshot::channel();
+        let call: Call = Box::new(move |vhost| {
+            let outcome = work(vhost);
+            vhost.when_durable(Box::new(move || {
+                let _asker_has_gone = tell.send(outcome);
+            }));
+        });
+        self.commands.send(Command::Call(call)).await.map_err(|_| Ending)?;
+        told.await.map_err(|_| Ending)
+    }
+}
+
 impl std::fmt::Debug for VhostHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("VhostHandle").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// What is known of a broker that runs.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The version of Weft.
+    pub version: String,
+    /// Where AMQP clients arrive.
+    pub amqp: Option<SocketAddr>,
+    /// Where the management API is.
+    pub management: Option<SocketAddr>,
+    /// When publishers wait.
+    pub watermarks: Watermarks,
+    /// When it was started, milliseconds since 1970.
+    pub started_at_ms: u64,
 }
 
 /// What is shared.
@@ -66,6 +106,8 @@ pub struct Shared {
     pub(super) limits: VhostLimits,
     /// As RabbitMQ's `rabbit@host`.
     pub node: String,
+    /// What does not change while it runs.
+    pub facts: Facts,
     pub(super) state: Mutex<State>,
 }
 
@@ -74,26 +116,42 @@ pub struct Shared {
 pub(super) struct State {
     pub(super) access: Arc<Access>,
     pub(super) vhosts: HashMap<Arc<str>, VhostHandle>,
-    pub(super) threads: Vec<std::thread::JoinHandle<()>>,
+    pub(super) threads: HashMap<Arc<str>, std::thread::JoinHandle<()>>,
     connections_of_user: HashMap<String, u64>,
     connections_of_vhost: HashMap<String, u64>,
 }
 
 impl Shared {
-    pub(super) fn new(data_dir: PathBuf, node: String, limits: VhostLimits, access: Access) -> Self {
+    pub(super) fn new(
+        data_dir: PathBuf,
+        node: String,
+        facts: Facts,
+        limits: VhostLimits,
+        access: Access,
+    ) -> Self {
         let state = State {
             access: Arc::new(access),
             vhosts: HashMap::new(),
-            threads: Vec::new(),
+            threads: HashMap::new(),
             connections_of_user: HashMap::new(),
             connections_of_vhost: HashMap::new(),
         };
-        Self { data_dir, limits, node, state: Mutex::new(state) }
+        Self { data_dir, limits, node, facts, state: Mutex::new(state) }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it holds it; if something did, what it left is still whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a virtual host may use.
+    pub fn limits(&self) -> VhostLimits {
+        self.limits
+    }
+
+    /// What is used of memory and disk now.
+    pub fn usage(&self) -> Usage {
+        Usage::now(&self.data_dir)
     }
 
     /// Who may do what, as of now.

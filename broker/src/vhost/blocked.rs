@@ -50,6 +50,7 @@ impl Vhost {
         }
         if reason == Blocked::LogFailed && is_so {
             self.fail_confirms();
+            self.waiters.give_up();
         }
         if was != self.blocked.is_any() {
             for id in self.sessions.ids() {

@@ -22,6 +22,7 @@ impl Vhost {
     pub fn enter(&mut self, info: SessionInfo, now_ms: u64) -> SessionId {
         self.set_time(now_ms);
         let id = self.sessions.add(Session::new(info));
+        self.stats.connections_opened += 1;
         self.tell_blocked(id);
         id
     }
@@ -37,6 +38,7 @@ impl Vhost {
             }
         }
         self.sessions.remove(id);
+        self.stats.connections_closed += 1;
         self.tend_all();
     }
 
@@ -56,7 +58,7 @@ impl Vhost {
 
     pub(super) fn forget_channel(&mut self, at: Address) {
         if let Some(session) = self.sessions.one_mut(at.session) {
-            session.take_channel(at.channel);
+            self.stats.channels_closed += u64::from(session.take_channel(at.channel).is_some());
         }
     }
 
@@ -107,6 +109,8 @@ impl Vhost {
     /// A queue goes: its consumers are told, its messages are gone, its bindings as well.
     pub(super) fn delete_queue(&mut self, id: QueueId) -> bool {
         let Some(queue) = self.queues.remove(id) else { return false };
+        self.stats.queues_deleted += 1;
+        self.stats.of_gone_queues += queue.stats;
         self.timers.set(TimerKey::Head(id), None);
         self.timers.set(TimerKey::Unused(id), None);
         self.warm_bytes = self.warm_bytes.saturating_sub(queue.counted_bytes);

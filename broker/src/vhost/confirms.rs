@@ -51,7 +51,7 @@ impl Confirms {
         self.waiting.drain(..).map(|(tag, _)| tag)
     }
 
-    /// How many wait.
+    /// How many publishes wait.
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }

@@ -51,7 +51,7 @@ pub(super) struct Death<'a> {
 }
 
 /// Takes out what a client says of deaths: RabbitMQ 4 believes its own word alone.
-pub fn forget(headers: &mut FieldTable) {
+pub(super) fn forget(headers: &mut FieldTable) {
     headers.remove(X_DEATH);
     for what in ["reason", "queue", "exchange"] {
         headers.remove(&format!("x-first-death-{what}"));

@@ -51,6 +51,7 @@ impl Vhost {
     ) -> Result<QueueId, Refusal> {
         let (id, number) = self.queues.next_ids();
         self.add_queue((id, number), declaration, owner)?;
+        self.stats.queues_created += 1;
         if let Some(queue) = self.queues.one(id).filter(|queue| queue.is_written()) {
             self.store.declare(&records::queue_key(number), Some(&records::queue(queue)));
         }

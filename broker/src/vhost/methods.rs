@@ -35,7 +35,7 @@ impl Vhost {
         }
     }
 
-    fn try_method(&mut self, at: Address, method: &Method<'_>) -> Result<(), Refusal> {
+    pub(super) fn try_method(&mut self, at: Address, method: &Method<'_>) -> Result<(), Refusal> {
         let Some(session) = self.sessions.one(at.session) else { return Ok(()) };
         if let (Method::Connection(method), 0) = (method, at.channel) {
             return self.connection_method(at, method);
@@ -135,6 +135,7 @@ impl Vhost {
             .open_channel(&session.info.user.name, open)
             .map_err(|refused| refuse::access(&refused))?;
         session.open_channel(at.channel);
+        self.stats.channels_opened += 1;
         self.answer(at, |number, out| channel::OpenOk {}.encode(number, out));
         Ok(())
     }
@@ -146,7 +147,9 @@ impl Vhost {
         action: Action,
         resource: Resource<'_>,
     ) -> Result<(), Refusal> {
-        let Some(session) = self.sessions.one_mut(id) else { return Ok(()) };
+        let Some(session) = self.sessions.one_mut(id).filter(|session| !session.is_trusted) else {
+            return Ok(());
+        };
         let user = &session.info.user.name;
         let rights = &mut session.rights;
         let checked = self.access.check_cached(user, &self.name, action, resource, rights);
@@ -161,7 +164,9 @@ impl Vhost {
         exchange: &str,
         routing_key: &str,
     ) -> Result<(), Refusal> {
-        let Some(session) = self.sessions.one(id) else { return Ok(()) };
+        let Some(session) = self.sessions.one(id).filter(|session| !session.is_trusted) else {
+            return Ok(());
+        };
         let user = &session.info.user.name;
         let checked = self.access.check_topic(user, &self.name, action, exchange, routing_key);
         checked.map_err(|refused| refuse::access(&refused))

@@ -356,6 +356,7 @@ impl Vhost {
 
     fn give_back(&mut self, at: Address, message: &Arc<Message>) {
         let Some(session) = self.sessions.one_mut(at.session) else { return };
+        self.stats.returned += 1;
         if let Some(channel) = session.channel_mut(at.channel) {
             channel.counts.returned += 1;
         }
@@ -418,6 +419,7 @@ impl Vhost {
             let waits = !confirms.is_empty();
             if let Some(Confirmation { tag, multiple, count }) = told {
                 channel.counts.confirmed += count;
+                self.stats.confirmed += count;
                 Ack { delivery_tag: tag, multiple }.encode(at.channel, session.outbox.buffer());
                 self.turn.has_bytes(at.session, session);
             }

@@ -120,6 +120,7 @@ impl Vhost {
             replies: std::collections::HashMap::new(),
             limbo: std::collections::HashMap::new(),
             unconfirmed: Vec::new(),
+            waiters: super::durable::Waiters::default(),
             commits: std::collections::VecDeque::new(),
             unsynced: std::collections::VecDeque::new(),
             blocked: blocked::State::default(),

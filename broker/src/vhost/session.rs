@@ -82,6 +82,8 @@ pub(super) struct Session {
     pub(super) told_blocked: bool,
     /// It has published since it came: publishers are told when memory or disk are short.
     pub(super) publishes: bool,
+    /// It may everything, whoever its user is: an import of definitions.
+    pub(super) is_trusted: bool,
     pub(super) can_cancel: bool,
     pub(super) can_block: bool,
     /// What the decisions about it were, for as long as rights stay as they are.
@@ -105,6 +107,7 @@ impl Session {
             stalled: false,
             told_blocked: false,
             publishes: false,
+            is_trusted: false,
             can_cancel: info.can("consumer_cancel_notify"),
             can_block: info.can("connection.blocked"),
             rights: DecisionCache::default(),

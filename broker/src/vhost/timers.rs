@@ -39,11 +39,6 @@ impl Timers {
         }
     }
 
-    /// Whether a key has a time.
-    pub(super) fn is_set(&self, key: TimerKey) -> bool {
-        self.at.contains_key(&key)
-    }
-
     /// The next time.
     pub(super) fn next_at(&self) -> Option<u64> {
         self.order.first().map(|(at, _)| *at)
@@ -74,7 +69,6 @@ mod tests {
         assert_eq!((timers.pop_due(10), timers.pop_due(10), timers.pop_due(10)), (Some(a), Some(b), None));
         timers.set(a, Some(1));
         timers.set(a, None);
-        assert!(!timers.is_set(a));
         assert_eq!(timers.next_at(), None);
     }
 }

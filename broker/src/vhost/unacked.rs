@@ -77,11 +77,6 @@ impl Unacked {
         }
     }
 
-    /// Whether this tag waits.
-    pub(super) fn contains(&self, tag: u64) -> bool {
-        self.position(tag).and_then(|at| self.slots.get(at)).is_some_and(|(_, slot)| slot.is_some())
-    }
-
     /// How many wait.
     pub(super) fn len(&self) -> usize {
         self.live
@@ -175,7 +170,6 @@ mod tests {
                     _ => prop_assert_eq!(unacked.take(tag).is_some(), set.remove(&tag)),
                 }
                 prop_assert_eq!(unacked.len(), set.len());
-                prop_assert_eq!(unacked.contains(tag), set.contains(&tag));
                 prop_assert_eq!(unacked.oldest().map(|d| d.entry.seq), set.first().copied());
             }
         }

@@ -174,7 +174,8 @@ impl Vhost {
             self.check_equivalent(at, id, declare, &arguments)?;
             return Ok((id, name));
         }
-        if !generated && name.starts_with(RESERVED) {
+        let is_trusted = self.sessions.one(at.session).is_some_and(|session| session.is_trusted);
+        if !generated && !is_trusted && name.starts_with(RESERVED) {
             let text = format!("queue name '{name}' contains reserved prefix 'amq.*'");
             return Err(Refusal::new(ReplyCode::AccessRefused, text));
         }

@@ -1,0 +1,368 @@
+//! `/api/definitions`: all that was declared, out as one document and back in. Imports add to what is there: what is
+//! there and otherwise is an error. Users and virtual hosts come first, then policies, queues, exchanges, bindings.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use bytes::Bytes;
+use http::Method;
+
+use super::{
+    answer::{Answer, Failure},
+    bindings::bind_method,
+    context::{Context, blocking, gather},
+    login,
+    request::Request,
+    users,
+    vhosts::open,
+    visit::{self, Visitor},
+};
+use crate::{
+    RABBITMQ_VERSION,
+    access::{
+        definitions::{BindingDefinition, Definitions, ExchangeDefinition, QueueDefinition},
+        json_table,
+    },
+    amqp::{
+        method::{Exchange, Method as Amqp, Queue, exchange, queue},
+        reply::{Refusal, ReplyCode},
+        table::RawTable,
+        value::FieldValue,
+    },
+    exchange::topology::{End, NamedBinding},
+    policy::{Level, Policy, PolicySet, kind::QUEUE_TYPE},
+    server::{VhostHandle, clock::now_ms},
+    vhost::{
+        SessionId, Vhost,
+        views::{ExchangeView, QueueView},
+    },
+};
+
+/// Declarations that a virtual host takes in one go.
+const BATCH: usize = 500;
+/// Virtual hosts that one document may name.
+const VHOSTS_MAX: usize = 10_000;
+/// The methods of both.
+const READ_POST: &str = "HEAD, GET, POST, OPTIONS";
+
+/// Everything below `/api/definitions`.
+pub(super) async fn handle(context: &Context, request: &Request, rest: &[&str]) -> Result<Answer, Failure> {
+    match (&request.method, rest) {
+        (&Method::GET, []) => {
+            login::administrator(&request.user)?;
+            export(context).await
+        }
+        (&Method::POST, []) => {
+            login::administrator(&request.user)?;
+            import(context, request, None).await
+        }
+        (&Method::GET, [vhost]) => {
+            login::policymaker(&request.user)?;
+            export_one(context, &context.see(request, vhost)?).await
+        }
+        (&Method::POST, [vhost]) => {
+            login::policymaker(&request.user)?;
+            context.enter(request, vhost)?;
+            import(context, request, Some(vhost)).await
+        }
+        (_, [] | [_]) => Err(Failure::Method(READ_POST)),
+        _ => Err(Failure::NotFound),
+    }
+}
+
+async fn export(context: &Context) -> Result<Answer, Failure> {
+    let mut written = head(context, "cluster");
+    let handles = context.shared.vhosts();
+    for handle in &handles {
+        add_vhost(handle, &mut written, true).await?;
+    }
+    context.access().export(&mut written);
+    answer(written).await
+}
+
+async fn export_one(context: &Context, handle: &VhostHandle) -> Result<Answer, Failure> {
+    let mut written = head(context, "single_virtual_host");
+    add_vhost(handle, &mut written, false).await?;
+    written.policies.iter_mut().for_each(|policy| policy.vhost = None);
+    written.parameters.iter_mut().for_each(|parameter| parameter.vhost = None);
+    answer(written).await
+}
+
+async fn answer(written: Definitions) -> Result<Answer, Failure> {
+    let value = blocking(move || serde_json::to_value(written)).await?;
+    value.map(Answer::Json).map_err(|error| Failure::Internal(error.to_string()))
+}
+
+fn head(context: &Context, format: &str) -> Definitions {
+    Definitions {
+        rabbit_version: Some(RABBITMQ_VERSION.to_owned()),
+        rabbitmq_version: Some(RABBITMQ_VERSION.to_owned()),
+        product_name: Some("RabbitMQ".to_owned()),
+        product_version: Some(RABBITMQ_VERSION.to_owned()),
+        rabbitmq_definition_format: Some(format.to_owned()),
+        original_cluster_name: Some(context.cluster_name()),
+        explanation: Some(format!("Definitions of a Weft broker at {}", context.node())),
+        ..Definitions::default()
+    }
+}
+
+/// What one virtual host has declared.
+async fn add_vhost(handle: &VhostHandle, written: &mut Definitions, names: bool) -> Result<(), Failure> {
+    let one = std::slice::from_ref(handle);
+    let vhost = names.then(|| handle.name().to_owned());
+    handle.with(|vhost| vhost.policies().clone()).await?.export(handle.name(), written);
+    let queues = gather(one, Vhost::queue_views).await?.into_iter();
+    let kept = queues.filter(|(_, queue)| queue.durable && !queue.exclusive);
+    written.queues.extend(kept.map(|(_, queue)| write_queue(queue, vhost.clone())));
+    let exchanges = gather(one, Vhost::exchange_views).await?.into_iter();
+    let kept = exchanges.filter(|(_, exchange)| !is_predeclared(&exchange.name));
+    written.exchanges.extend(kept.map(|(_, exchange)| write_exchange(exchange, vhost.clone())));
+    let bindings = gather(one, Vhost::binding_views).await?.into_iter();
+    let kept = bindings.filter(|(_, binding)| !binding.source.is_empty() && binding.durable);
+    written.bindings.extend(kept.map(|(_, binding)| write_binding(&binding, vhost.clone())));
+    Ok(())
+}
+
+fn is_predeclared(name: &str) -> bool {
+    name.is_empty() || name.starts_with("amq.")
+}
+
+fn write_queue(queue: QueueView, vhost: Option<String>) -> QueueDefinition {
+    QueueDefinition {
+        name: queue.name,
+        vhost,
+        kind: Some(queue.kind.as_str().to_owned()),
+        durable: queue.durable,
+        auto_delete: queue.auto_delete,
+        arguments: json_table::to_json(&queue.arguments),
+    }
+}
+
+fn write_exchange(exchange: ExchangeView, vhost: Option<String>) -> ExchangeDefinition {
+    let attributes = exchange.attributes;
+    ExchangeDefinition {
+        name: exchange.name,
+        vhost,
+        kind: attributes.kind.name().to_owned(),
+        durable: attributes.durable,
+        auto_delete: attributes.auto_delete,
+        internal: attributes.internal,
+        arguments: json_table::to_json(&attributes.arguments),
+    }
+}
+
+fn write_binding(binding: &NamedBinding, vhost: Option<String>) -> BindingDefinition {
+    let (destination, kind) = match &binding.destination {
+        End::Queue(name) => (name, "queue"),
+        End::Exchange(name) => (name, "exchange"),
+    };
+    BindingDefinition {
+        source: binding.source.to_string(),
+        vhost,
+        destination: destination.to_string(),
+        destination_type: kind.to_owned(),
+        routing_key: binding.key.to_string(),
+        arguments: json_table::to_json(binding.arguments.table()),
+    }
+}
+
+async fn import(context: &Context, request: &Request, only: Option<&str>) -> Result<Answer, Failure> {
+    let (body, only) = (request.body.clone(), only.map(str::to_owned));
+    let definitions = blocking(move || read(&body, only.as_deref())).await??;
+    let shared = Arc::clone(&context.shared);
+    let definitions = blocking(move || {
+        let imported = shared.edit_access(|access| access.import(&definitions, users::salt))?;
+        imported.map_err(|error| Failure::Bad(error.to_string()))?;
+        let names: Vec<String> = shared.access().vhosts().map(|vhost| vhost.name.to_string()).collect();
+        names.iter().try_for_each(|name| open(&shared, name))?;
+        Ok::<_, Failure>(definitions)
+    });
+    let definitions = definitions.await??;
+    let visitor = Visitor::trusted(request);
+    let parts = blocking(move || part(definitions)).await??;
+    for (vhost, part) in parts {
+        let missing = || Failure::Bad(format!("vhost '{vhost}' does not exist"));
+        let handle = context.shared.vhost(&vhost).ok_or_else(missing)?;
+        take_in(&handle, &visitor, part).await?;
+    }
+    Ok(Answer::Done)
+}
+
+/// Reads a document; for one virtual host it says nothing of users and other virtual hosts.
+fn read(body: &Bytes, only: Option<&str>) -> Result<Definitions, Failure> {
+    let mut definitions: Definitions =
+        serde_json::from_slice(body).map_err(|error| Failure::Bad(format!("not_json: {error}")))?;
+    if let Some(vhost) = only {
+        definitions.place_in(vhost);
+        let is_here = |place: &Option<String>| place.as_deref() == Some(vhost);
+        definitions.users.clear();
+        definitions.vhosts.clear();
+        definitions.permissions.clear();
+        definitions.topic_permissions.clear();
+        definitions.global_parameters.clear();
+        definitions.policies.retain(|policy| is_here(&policy.vhost));
+        definitions.queues.retain(|queue| is_here(&queue.vhost));
+        definitions.exchanges.retain(|exchange| is_here(&exchange.vhost));
+        definitions.bindings.retain(|binding| is_here(&binding.vhost));
+        // Limits and operator policies are for administrators.
+        definitions.parameters.clear();
+    }
+    Ok(definitions)
+}
+
+/// What is for one virtual host.
+#[derive(Debug)]
+struct Part {
+    policies: Vec<(Level, Policy)>,
+    declarations: Vec<Declaration>,
+}
+
+#[derive(Debug)]
+enum Declaration {
+    Queue(QueueDefinition),
+    Exchange(ExchangeDefinition),
+    Binding(BindingDefinition),
+}
+
+/// Takes a document apart, by virtual hosts; policies are checked.
+fn part(mut definitions: Definitions) -> Result<Vec<(String, Part)>, Failure> {
+    let places = (definitions.queues.iter().map(|queue| &queue.vhost))
+        .chain(definitions.exchanges.iter().map(|exchange| &exchange.vhost))
+        .chain(definitions.bindings.iter().map(|binding| &binding.vhost))
+        .chain(definitions.policies.iter().map(|policy| &policy.vhost))
+        .chain(definitions.parameters.iter().map(|parameter| &parameter.vhost));
+    let names: BTreeSet<String> = places.flatten().cloned().collect();
+    if names.len() > VHOSTS_MAX {
+        return Err(Failure::Bad(format!("a document names {VHOSTS_MAX} virtual hosts at most")));
+    }
+    let mut parts = Vec::with_capacity(names.len());
+    for vhost in names {
+        let mut set = PolicySet::new();
+        set.import(&vhost, &definitions).map_err(|error| Failure::Bad(error.to_string()))?;
+        let of = |level| set.iter(level).map(move |policy| (level, Policy::clone(policy)));
+        let policies = of(Level::User).chain(of(Level::Operator)).collect();
+        let is_here = |place: &Option<String>| place.as_deref() == Some(&*vhost);
+        let queues = definitions.queues.extract_if(.., |queue| is_here(&queue.vhost));
+        let mut declarations: Vec<_> = queues.map(Declaration::Queue).collect();
+        let exchanges = definitions.exchanges.extract_if(.., |exchange| is_here(&exchange.vhost));
+        declarations.extend(exchanges.map(Declaration::Exchange));
+        let bindings = definitions.bindings.extract_if(.., |binding| is_here(&binding.vhost));
+        declarations.extend(bindings.map(Declaration::Binding));
+        parts.push((vhost, Part { policies, declarations }));
+    }
+    Ok(parts)
+}
+
+async fn take_in(handle: &VhostHandle, visitor: &Visitor, part: Part) -> Result<(), Failure> {
+    let Part { policies, declarations } = part;
+    if !policies.is_empty() {
+        let put = handle.change(move |vhost| vhost.put_policies(policies, now_ms())).await?;
+        put.map_err(|error| Failure::Bad(error.reason()))?;
+    }
+    let mut declarations = declarations.into_iter().peekable();
+    while declarations.peek().is_some() {
+        let batch: Vec<_> = declarations.by_ref().take(BATCH).collect();
+        let visitor = visitor.clone();
+        let declared = handle.with(move |vhost| {
+            visitor.visit(vhost, |vhost, id| batch.iter().try_for_each(|one| declare(vhost, id, one)))
+        });
+        declared.await?.map_err(|refusal| bad(&refusal))?;
+    }
+    handle.change(|_| ()).await?;
+    Ok(())
+}
+
+/// Of an import all refusals are about its document.
+fn bad(refusal: &Refusal) -> Failure {
+    Failure::Bad(format!("{} {}", refusal.code().number(), refusal.text()))
+}
+
+fn declare(vhost: &mut Vhost, id: SessionId, declaration: &Declaration) -> Result<(), Refusal> {
+    let arguments = match declaration {
+        Declaration::Queue(queue) => &queue.arguments,
+        Declaration::Exchange(exchange) => &exchange.arguments,
+        Declaration::Binding(binding) => &binding.arguments,
+    };
+    let mut table = json_table::to_table(arguments)
+        .map_err(|error| Refusal::new(ReplyCode::PreconditionFailed, error))?;
+    if let Declaration::Queue(QueueDefinition { kind: Some(kind), .. }) = declaration
+        && table.find(QUEUE_TYPE).is_none()
+    {
+        // Else it would become what the virtual host makes of queues that say nothing.
+        table.set(QUEUE_TYPE, FieldValue::text(kind));
+    }
+    let arguments = visit::wire(&table);
+    let arguments = RawTable::new(&arguments);
+    match declaration {
+        Declaration::Queue(queue) => {
+            let declare = queue::Declare {
+                queue: &queue.name,
+                durable: queue.durable,
+                auto_delete: queue.auto_delete,
+                no_wait: true,
+                arguments,
+                ..queue::Declare::default()
+            };
+            visit::say(vhost, id, &Amqp::Queue(Queue::Declare(declare)))
+        }
+        // What each virtual host has from the start.
+        Declaration::Exchange(exchange) if is_predeclared(&exchange.name) => Ok(()),
+        Declaration::Exchange(exchange) => {
+            let declare = exchange::Declare {
+                exchange: &exchange.name,
+                kind: &exchange.kind,
+                durable: exchange.durable,
+                auto_delete: exchange.auto_delete,
+                internal: exchange.internal,
+                no_wait: true,
+                arguments,
+                ..exchange::Declare::default()
+            };
+            visit::say(vhost, id, &Amqp::Exchange(Exchange::Declare(declare)))
+        }
+        // The default exchange's bindings are there with their queues.
+        Declaration::Binding(binding) if binding.source.is_empty() => Ok(()),
+        Declaration::Binding(binding) => {
+            let end = match binding.destination_type.as_str() {
+                "exchange" => End::Exchange(binding.destination.as_str().into()),
+                _ => End::Queue(binding.destination.as_str().into()),
+            };
+            visit::say(vhost, id, &bind_method(&binding.source, &end, &binding.routing_key, arguments))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_document_is_taken_apart_by_virtual_hosts() {
+        let document = json!({
+            "users": [{"name": "u", "password_hash": ""}],
+            "queues": [{"name": "a", "vhost": "/"}, {"name": "b", "vhost": "x"}],
+            "policies": [{"name": "p", "vhost": "x", "pattern": ".*", "definition": {"max-length": 1}}],
+            "bindings": [{"source": "s", "vhost": "/", "destination": "a", "destination_type": "queue"}],
+        });
+        let read_all = read(&Bytes::from(document.to_string()), None).unwrap();
+        let parts = part(read_all).unwrap();
+        let sizes: Vec<_> = parts
+            .iter()
+            .map(|(name, part)| (&**name, part.policies.len(), part.declarations.len()))
+            .collect();
+        assert_eq!(sizes, [("/", 0, 2), ("x", 1, 1)]);
+    }
+
+    #[test]
+    fn a_document_for_one_virtual_host_touches_no_other() {
+        let document = json!({
+            "users": [{"name": "u", "password_hash": ""}],
+            "queues": [{"name": "a"}, {"name": "b", "vhost": "other"}],
+        });
+        let one = read(&Bytes::from(document.to_string()), Some("/")).unwrap();
+        assert!(one.users.is_empty());
+        let names: Vec<_> = one.queues.iter().map(|queue| queue.name.as_str()).collect();
+        assert_eq!(names, ["a"]);
+    }
+}

@@ -1,0 +1,178 @@
+//! Connections of the management API: accepted, read with limits, answered.
+
+use std::{
+    convert::Infallible,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Method, Response, header};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
+
+use super::{
+    answer::{Answer, Failure, respond},
+    context::Context,
+    home, login, metrics,
+    rates::Rates,
+    request::{self, Request},
+    route::route,
+    text::Query,
+};
+use crate::{access::definitions::DOCUMENT_BYTES_MAX, server::Shared};
+
+/// Connections at most.
+const CONNECTIONS_MAX: usize = 1024;
+/// Bytes of a body at most, but for what follows.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Requests with a large body that are read at once.
+const LARGE_BODIES_MAX: usize = 4;
+/// How long a client may take for the head of a request, and may be idle.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// The same for definitions.
+const DEFINITIONS_TIMEOUT: Duration = Duration::from_secs(600);
+/// Bytes of a connection's read buffer at most.
+const BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// After an accept that failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What connections share.
+#[derive(Debug)]
+struct Desk {
+    context: Context,
+    large: Semaphore,
+}
+
+/// Serves it until it is dropped.
+pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "the management API does not listen");
+            return;
+        }
+    };
+    let context = Context { shared, rates: Rates::default() };
+    let desk = Arc::new(Desk { context, large: Semaphore::new(LARGE_BODIES_MAX) });
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let (socket, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection to the management API is not accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
+            tracing::warn!(%peer, "too many connections to the management API, one more is refused");
+            continue;
+        };
+        let desk = Arc::clone(&desk);
+        tokio::spawn(async move {
+            connection(socket, peer, desk).await;
+            drop(permit);
+        });
+    }
+}
+
+async fn connection(socket: TcpStream, peer: SocketAddr, desk: Arc<Desk>) {
+    let Ok(local) = socket.local_addr() else { return };
+    let service = service_fn(move |request| {
+        let desk = Arc::clone(&desk);
+        async move { Ok::<_, Infallible>(answer(desk, request, peer, local).await) }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(BUFFER_BYTES_MAX)
+        .serve_connection(TokioIo::new(socket), service)
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%peer, %error, "a client of the management API left");
+    }
+}
+
+async fn answer(
+    desk: Arc<Desk>,
+    request: http::Request<Incoming>,
+    peer: SocketAddr,
+    local: SocketAddr,
+) -> Response<Full<Bytes>> {
+    let within = if request.uri().path().starts_with("/api/definitions") {
+        DEFINITIONS_TIMEOUT
+    } else {
+        REQUEST_TIMEOUT
+    };
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    let handled = handle(desk, request, peer, local);
+    let outcome = if is_read {
+        timeout(within, handled).await
+    } else {
+        // What changes something goes on to its end, also where the client leaves.
+        let task = tokio::spawn(handled);
+        let ended = || Err(Failure::Internal("a task of the management API ended by a panic".to_owned()));
+        timeout(within, task).await.map(|joined| joined.unwrap_or_else(|_| ended()))
+    };
+    let late = |_| Err(Failure::Unavailable("it takes too long".to_owned()));
+    respond(outcome.unwrap_or_else(late))
+}
+
+async fn handle(
+    desk: Arc<Desk>,
+    request: http::Request<Incoming>,
+    peer: SocketAddr,
+    local: SocketAddr,
+) -> Result<Answer, Failure> {
+    let path = request.uri().path();
+    match path {
+        "/" | "/index.html" => return Ok(home::page(&desk.context)),
+        "/favicon.ico" => return Err(Failure::NotFound),
+        "/metrics" | "/metrics/per-object" | "/metrics/detailed" => {
+            return metrics::handle(&desk.context, path != "/metrics").await;
+        }
+        _ => {}
+    }
+    let path = request::components(path).ok_or(Failure::NotFound)?;
+    let headers = request.headers();
+    let authorization = headers.get(header::AUTHORIZATION).map(header::HeaderValue::as_bytes);
+    let user = login::enter(&desk.context.access(), authorization, peer.ip())?;
+    let reason = headers.get("x-reason").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let method = match request.method() {
+        &Method::HEAD => Method::GET,
+        other => other.clone(),
+    };
+    let limit = body_limit(&desk.context.shared, &path);
+    let large = if limit > BODY_BYTES_MAX { desk.large.acquire().await.ok() } else { None };
+    let body = read(request.into_body(), limit).await?;
+    let request = Request { method, path, query, body, peer, local, user, reason };
+    let outcome = route(&desk.context, &request).await;
+    drop(large);
+    outcome
+}
+
+/// A message comes as JSON, in base64 at worst; definitions may be long.
+fn body_limit(shared: &Shared, path: &[String]) -> usize {
+    match path.first().map(String::as_str) {
+        Some("definitions" | "all-configuration") => DOCUMENT_BYTES_MAX,
+        Some("exchanges") if path.last().is_some_and(|last| last == "publish") => {
+            shared.limits().message_bytes_max.saturating_mul(2).saturating_add(BODY_BYTES_MAX)
+        }
+        _ => BODY_BYTES_MAX,
+    }
+}
+
+async fn read(body: Incoming, limit: usize) -> Result<Bytes, Failure> {
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Failure::TooLarge(limit)),
+        Err(_) => Err(Failure::Bad("the body ended early".to_owned())),
+    }
+}

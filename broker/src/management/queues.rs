@@ -1,0 +1,296 @@
+//! `/api/queues`: listed, declared, purged, deleted.
+
+use std::{sync::Arc, time::Instant};
+
+use http::Method;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{
+    answer::{Answer, Failure, READ, READ_PUT_DELETE},
+    bindings, connections,
+    context::{Context, gather, rate},
+    paging,
+    rates::{COUNTS, Counts},
+    request::Request,
+    visit::{self, as_user},
+};
+use crate::{
+    access::json_table,
+    amqp::{
+        method::{Method as Amqp, Queue, queue},
+        table::RawTable,
+    },
+    exchange::topology::End,
+    policy::kind::QueueKind,
+    queue::QueueStats,
+    vhost::{Vhost, views::QueueView},
+};
+
+/// Everything below `/api/queues`.
+pub(super) async fn handle(context: &Context, request: &Request, rest: &[&str]) -> Result<Answer, Failure> {
+    match (&request.method, rest) {
+        (&Method::GET, [] | ["detailed"]) => list(context, request, None).await,
+        (&Method::GET, ["detailed", vhost] | [vhost]) => list(context, request, Some(vhost)).await,
+        (&Method::GET, [vhost, name]) => one(context, request, vhost, name).await,
+        (&Method::PUT, [vhost, name]) => declare(context, request, vhost, name).await,
+        (&Method::DELETE, [vhost, name]) => delete(context, request, vhost, name).await,
+        (&Method::GET, [vhost, name, "bindings"]) => {
+            bindings::to(context, request, vhost, End::Queue((*name).into())).await
+        }
+        (&Method::DELETE, [vhost, name, "contents"]) => purge(context, request, vhost, name).await,
+        (&Method::POST, [vhost, name, "actions"]) => context
+            .see(request, vhost)?
+            .with(exists(name))
+            .await?
+            .then_some(Answer::Done)
+            .ok_or(Failure::NotFound),
+        (_, [] | [_] | [_, _, "bindings"]) => Err(Failure::Method(READ)),
+        (_, [_, _]) => Err(Failure::Method(READ_PUT_DELETE)),
+        (_, [_, _, "contents"]) => Err(Failure::Method("DELETE, OPTIONS")),
+        _ => Err(Failure::NotFound),
+    }
+}
+
+fn exists(name: &str) -> impl FnOnce(&mut Vhost) -> bool + Send + use<> {
+    let name = name.to_owned();
+    move |vhost| vhost.queue_view(&name).is_some()
+}
+
+async fn list(context: &Context, request: &Request, vhost: Option<&str>) -> Result<Answer, Failure> {
+    let vhosts = context.seen_of(request, vhost)?;
+    let queues = gather(&vhosts, Vhost::queue_views).await?;
+    let now = Instant::now();
+    let rated: Vec<_> = queues
+        .into_iter()
+        .map(|(vhost, queue)| {
+            let rates = context.rates.look(&key(&vhost, &queue.name), counts(&queue.stats), now);
+            (vhost, queue, rates)
+        })
+        .collect();
+    let node: Arc<str> = context.node().into();
+    let render = move || rated.iter().map(|(vhost, queue, rates)| show(vhost, queue, rates, &node)).collect();
+    paging::list(&request.query, render).await
+}
+
+async fn one(context: &Context, request: &Request, vhost: &str, name: &str) -> Result<Answer, Failure> {
+    let handle = context.see(request, vhost)?;
+    let asked = name.to_owned();
+    let found =
+        handle.with(move |vhost| Some((vhost.queue_view(&asked)?, vhost.consumer_views_of(&asked)))).await?;
+    let (queue, consumers) = found.ok_or(Failure::NotFound)?;
+    let rates = context.rates.look(&key(vhost, name), counts(&queue.stats), Instant::now());
+    let mut shown = show(vhost, &queue, &rates, context.node());
+    let details: Vec<_> = consumers
+        .iter()
+        .map(|consumer| connections::show_consumer(vhost, consumer, context.node()))
+        .collect();
+    if let Value::Object(shown) = &mut shown {
+        shown.insert("consumer_details".to_owned(), details.into());
+        shown.insert("deliveries".to_owned(), json!([]));
+        shown.insert("incoming".to_owned(), json!([]));
+    }
+    paging::one(&request.query, &shown)
+}
+
+/// What `PUT` sends.
+#[derive(Debug, Deserialize)]
+struct Wish {
+    #[serde(default = "yes")]
+    durable: Flag,
+    #[serde(default)]
+    auto_delete: Flag,
+    #[serde(default)]
+    exclusive: Flag,
+    #[serde(default)]
+    arguments: Map<String, Value>,
+}
+
+/// A flag; the older `rabbitmqadmin` sends text.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(try_from = "Value")]
+pub(super) struct Flag(pub(super) bool);
+
+impl TryFrom<Value> for Flag {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, Self::Error> {
+        match &value {
+            Value::Bool(flag) => Ok(Self(*flag)),
+            Value::String(text) if text == "true" => Ok(Self(true)),
+            Value::String(text) if text == "false" => Ok(Self(false)),
+            Value::Null => Ok(Self(false)),
+            other => Err(format!("not_boolean: {other}")),
+        }
+    }
+}
+
+/// What is not said is durable.
+pub(super) fn yes() -> Flag {
+    Flag(true)
+}
+
+async fn declare(context: &Context, request: &Request, vhost: &str, name: &str) -> Result<Answer, Failure> {
+    let wish: Wish = request.json()?;
+    let handle = context.enter(request, vhost)?;
+    if wish.exclusive.0 {
+        return Err(Failure::Bad("an exclusive queue belongs to a connection, and HTTP has none".to_owned()));
+    }
+    let arguments = json_table::to_table(&wish.arguments).map_err(|error| Failure::Bad(error.to_string()))?;
+    let (name, arguments) = (name.to_owned(), visit::wire(&arguments));
+    let is_new = as_user(&handle, request, move |vhost, id| {
+        let is_new = vhost.queue_view(&name).is_none();
+        let declare = queue::Declare {
+            queue: &name,
+            passive: false,
+            durable: wish.durable.0,
+            exclusive: false,
+            auto_delete: wish.auto_delete.0,
+            no_wait: true,
+            arguments: RawTable::new(&arguments),
+        };
+        visit::say(vhost, id, &Amqp::Queue(Queue::Declare(declare)))?;
+        Ok(is_new)
+    });
+    Ok(if is_new.await? { Answer::Created(None) } else { Answer::Done })
+}
+
+async fn delete(context: &Context, request: &Request, vhost: &str, name: &str) -> Result<Answer, Failure> {
+    let handle = context.enter(request, vhost)?;
+    let name = name.to_owned();
+    let (if_unused, if_empty) = (request.query.is_true("if-unused"), request.query.is_true("if-empty"));
+    let was = as_user(&handle, request, move |vhost, id| {
+        let was = vhost.queue_view(&name).is_some();
+        let delete = queue::Delete { queue: &name, if_unused, if_empty, no_wait: true };
+        visit::say(vhost, id, &Amqp::Queue(Queue::Delete(delete)))?;
+        Ok(was)
+    });
+    was.await?.then_some(Answer::Done).ok_or(Failure::NotFound)
+}
+
+async fn purge(context: &Context, request: &Request, vhost: &str, name: &str) -> Result<Answer, Failure> {
+    let handle = context.enter(request, vhost)?;
+    let name = name.to_owned();
+    as_user(&handle, request, move |vhost, id| {
+        let purge = queue::Purge { queue: &name, no_wait: true };
+        visit::say(vhost, id, &Amqp::Queue(Queue::Purge(purge)))
+    })
+    .await?;
+    Ok(Answer::Done)
+}
+
+/// The key of a queue's rates.
+fn key(vhost: &str, queue: &str) -> String {
+    format!("{vhost}\0{queue}")
+}
+
+/// Names of counters, in the order of [`counts`].
+const COUNTERS: [&str; COUNTS] = [
+    "publish",
+    "deliver",
+    "deliver_no_ack",
+    "get",
+    "get_no_ack",
+    "get_empty",
+    "redeliver",
+    "ack",
+    "deliver_get",
+    "dead_letter",
+];
+
+/// The counters of a queue.
+pub(super) fn counts(stats: &QueueStats) -> Counts {
+    [
+        stats.published,
+        stats.delivered,
+        stats.delivered_no_ack,
+        stats.got,
+        stats.got_no_ack,
+        stats.got_empty,
+        stats.redelivered,
+        stats.acked,
+        stats.handed_out(),
+        stats.dead_lettered,
+    ]
+}
+
+/// `message_stats`: counters and their rates.
+pub(super) fn message_stats(counts: &Counts, rates: &[f64; COUNTS]) -> Map<String, Value> {
+    let mut stats = Map::new();
+    for ((name, count), per_second) in COUNTERS.iter().zip(counts).zip(rates) {
+        stats.insert((*name).to_owned(), (*count).into());
+        stats.insert(format!("{name}_details"), rate(*per_second));
+    }
+    stats
+}
+
+/// A queue as RabbitMQ shows it.
+fn show(vhost: &str, queue: &QueueView, rates: &[f64; COUNTS], node: &str) -> Value {
+    let mut shown = declared(vhost, queue, node);
+    shown.extend(filled(queue));
+    shown.insert("message_stats".to_owned(), message_stats(&counts(&queue.stats), rates).into());
+    if queue.kind != QueueKind::Classic {
+        shown.insert("leader".to_owned(), node.into());
+        shown.insert("members".to_owned(), json!([node]));
+        shown.insert("online".to_owned(), json!([node]));
+    }
+    if let Some(owner) = &queue.owner {
+        let details = json!({
+            "name": owner.connection,
+            "peer_host": owner.address.ip().to_string(),
+            "peer_port": owner.address.port(),
+        });
+        shown.insert("owner_pid_details".to_owned(), details);
+    }
+    shown.into()
+}
+
+fn declared(vhost: &str, queue: &QueueView, node: &str) -> Map<String, Value> {
+    object(json!({
+        "name": queue.name,
+        "vhost": vhost,
+        "type": queue.kind.as_str(),
+        "durable": queue.durable,
+        "auto_delete": queue.auto_delete,
+        "exclusive": queue.exclusive,
+        "arguments": json_table::to_json(&queue.arguments),
+        "node": node,
+        "state": "running",
+        "policy": queue.effective.name(),
+        "operator_policy": queue.effective.operator_name(),
+        "effective_policy_definition": queue.effective.definition(),
+        "exclusive_consumer_tag": queue.exclusive_consumer,
+        "single_active_consumer_tag": queue.active_consumer,
+        "recoverable_slaves": null,
+        "storage_version": 2,
+    }))
+}
+
+fn filled(queue: &QueueView) -> Map<String, Value> {
+    let capacity = if queue.consumers > 0 && (queue.consumers_ready || queue.ready == 0) { 1.0 } else { 0.0 };
+    object(json!({
+        "consumers": queue.consumers,
+        "consumer_capacity": capacity,
+        "consumer_utilisation": capacity,
+        "messages": queue.ready + queue.unacked,
+        "messages_details": rate(0.0),
+        "messages_ready": queue.ready,
+        "messages_ready_details": rate(0.0),
+        "messages_unacknowledged": queue.unacked,
+        "messages_unacknowledged_details": rate(0.0),
+        "message_bytes": queue.ready_bytes + queue.unacked_bytes,
+        "message_bytes_ready": queue.ready_bytes,
+        "message_bytes_unacknowledged": queue.unacked_bytes,
+        "message_bytes_ram": queue.memory_bytes,
+        "memory": queue.memory_bytes,
+        "idle_since_ms": queue.used_at_ms,
+    }))
+}
+
+/// The map of an object.
+pub(super) fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
