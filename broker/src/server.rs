@@ -23,7 +23,10 @@ use crate::{
         Access,
         store::{self, StoreError},
     },
-    amqp::handshake::{Product, Tuning, sasl::Mechanism, server::ServerConfig, server_properties},
+    amqp::{
+        handshake::{Product, Tuning, sasl::Mechanism, server::ServerConfig, server_properties},
+        reply::ReplyCode,
+    },
     log::{
         appender::Options,
         open::{self, OpenError, Opened},
@@ -315,6 +318,8 @@ impl Shared {
             (state.vhosts.remove(name), state.threads.remove(name))
         };
         if let Some(handle) = handle {
+            let deleted = format!("vhost '{name}' is deleted");
+            let _ended_already = handle.commands.blocking_send(close_all_with(deleted));
             let _ended_already = handle.commands.blocking_send(Command::Stop);
         }
         if let Some(thread) = thread
@@ -343,4 +348,13 @@ impl Shared {
             }
         }
     }
+}
+
+/// Closes every connection of a virtual host with these words, before it ends.
+fn close_all_with(reason: String) -> Command {
+    Command::Call(Box::new(move |vhost| {
+        for id in vhost.session_ids() {
+            vhost.force_close(id, ReplyCode::ConnectionForced, &reason);
+        }
+    }))
 }

@@ -240,7 +240,8 @@ fn a_mechanism_may_ask_once_more() {
 fn logins_are_read_in_each_mechanism() {
     let password = |mechanism, user, password| Ok(Login::Password { mechanism, user, password });
     assert_eq!(Mechanism::Plain.login(b"\0u\0p"), password(Mechanism::Plain, "u", &b"p"[..]));
-    assert_eq!(Mechanism::Plain.login(b"admin\0u\0"), password(Mechanism::Plain, "u", &b""[..]));
+    assert_eq!(Mechanism::Plain.login(b"\0u\0"), password(Mechanism::Plain, "u", &b""[..]));
+    assert_eq!(Mechanism::Plain.login(b"admin\0u\0p"), Err(SaslError::Plain), "nobody is somebody else");
     assert_eq!(Mechanism::Plain.login(b"\0u\0p\0"), Err(SaslError::Plain));
     assert_eq!(Mechanism::Plain.login(b"\0\xFF\0p"), Err(SaslError::User));
     let table = amqplain_response("u", "p");
