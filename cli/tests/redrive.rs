@@ -29,11 +29,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PERSISTENT: &[u8] = &[0x10, 0, 2];
 
 /// A broker with the queue `orders` behind the exchange `shop`, and its dead letters in `dead`.
+/// The client goes first, or the broker would wait for its goodbye.
 struct Fixture {
-    broker: Option<Broker>,
-    address: SocketAddr,
     client: Amqp,
+    _broker: Broker,
     _data: tempfile::TempDir,
+    address: SocketAddr,
 }
 
 impl Fixture {
@@ -52,7 +53,7 @@ impl Fixture {
             watermarks: Watermarks::default(),
         })?;
         let client = connect(address).await?;
-        let mut fixture = Self { broker: Some(broker), address, client, _data: data };
+        let mut fixture = Self { client, _broker: broker, _data: data, address };
         fixture.declare().await?;
         Ok(fixture)
     }
@@ -140,14 +141,6 @@ impl Fixture {
         let plan = Plan { queue: "dead".to_owned(), user: "guest".to_owned(), ..plan };
         let never: Pending<()> = pending();
         Ok(redrive::run(connect(self.address).await?, plan, never, |_| {}).await?)
-    }
-}
-
-impl Drop for Fixture {
-    fn drop(&mut self) {
-        if let Some(broker) = self.broker.take() {
-            broker.stop();
-        }
     }
 }
 

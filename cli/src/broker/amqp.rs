@@ -17,7 +17,7 @@ use tokio::{
     net::TcpStream,
 };
 use weft_broker::amqp::{
-    content::{Assembler, BODY_OCTETS_ABSURD, ContentError},
+    content::{Assembler, BODY_OCTETS_ABSURD},
     frame::{FrameKind, HEARTBEAT, RawFrame, scan, write_body},
     heartbeat::{Beat, Heartbeat},
     method::{
@@ -26,14 +26,23 @@ use weft_broker::amqp::{
     },
 };
 
+mod event;
 mod login;
 
+use event::Carrier;
+pub use event::{Event, Message};
 pub use login::{Address, Credentials};
 
 /// For the answer to a method that asks for one.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
-/// Bytes that the buffers begin with.
+/// Bytes that the buffer for what comes begins with.
 const BUFFER_BYTES: usize = 64 * 1024;
+/// Bytes that a read has room for at least.
+const READ_BYTES_MIN: usize = 16 * 1024;
+/// Between two looks at the heartbeat at least, in milliseconds.
+const HEARTBEAT_LOOK_MS_MIN: u64 = 100;
+/// The same at most, where there is no heartbeat.
+const HEARTBEAT_LOOK_MS_MAX: u64 = 60_000;
 
 /// Why the broker cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -92,73 +101,6 @@ pub enum AmqpError {
         /// What is wrong.
         reason: String,
     },
-}
-
-/// A message as it came.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// The exchange that it was published to last.
-    pub exchange: String,
-    /// The key that it was published with.
-    pub routing_key: String,
-    /// Flags and property list.
-    pub properties: Vec<u8>,
-    /// The body.
-    pub body: Vec<u8>,
-}
-
-/// What the broker said.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// A message from `basic.get`.
-    Got {
-        /// The delivery's number on its channel.
-        tag: u64,
-        /// The message.
-        message: Message,
-    },
-    /// `basic.get` found nothing.
-    Empty,
-    /// A mandatory message that no queue takes; its confirm follows.
-    Returned(Message),
-    /// Publishes are confirmed, or not taken.
-    Settled {
-        /// The publish's number on its channel.
-        tag: u64,
-        /// All up to that one as well.
-        multiple: bool,
-        /// Whether they were taken.
-        taken: bool,
-    },
-    /// A queue is there.
-    Queue {
-        /// Messages that wait in it.
-        messages: u64,
-    },
-    /// What was asked for is done; of this channel.
-    Done(u16),
-    /// A channel is closed by the broker.
-    ChannelClosed {
-        /// Which.
-        channel: u16,
-        /// The reply code.
-        code: u16,
-        /// Its words.
-        text: String,
-    },
-    /// Publishers wait, and why.
-    Blocked(String),
-    /// Publishers go on.
-    Unblocked,
-    /// The connection is closed, as was asked for.
-    Closed,
-}
-
-/// What content belongs to.
-#[derive(Debug)]
-enum Carrier {
-    Got { tag: u64, exchange: String, routing_key: String },
-    Returned { exchange: String, routing_key: String },
 }
 
 /// An open connection.
@@ -284,7 +226,8 @@ impl Amqp {
     /// Moves bytes in either direction, whichever goes first; or lets the heart beat.
     async fn pump(&mut self) -> Result<(), AmqpError> {
         let pause = self.heartbeat.next_ms().map(|at| at.saturating_sub(self.now_ms()));
-        let pause = Duration::from_millis(pause.unwrap_or(60_000).max(1));
+        let pause = pause.unwrap_or(HEARTBEAT_LOOK_MS_MAX).max(HEARTBEAT_LOOK_MS_MIN);
+        self.input.reserve(READ_BYTES_MIN);
         let (mut reader, mut writer) = self.stream.split();
         tokio::select! {
             // What has come is taken first: it may be the reason why nothing can be sent any more.
@@ -301,7 +244,7 @@ impl Amqp {
                 }
                 Err(error) => return Err(self.broken(error)),
             },
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(Duration::from_millis(pause)) => {}
         }
         match self.heartbeat.due(self.now_ms()) {
             Beat::Dead => Err(self.broken("nothing was heard for two heartbeats")),
@@ -322,7 +265,7 @@ impl Amqp {
                 self.method(frame.channel, &method)
             }
             FrameKind::Header | FrameKind::Body => {
-                let event = content(self.assembler(frame.channel), frame.kind, payload);
+                let event = event::content(self.assembler(frame.channel), frame.kind, payload);
                 event.map_err(|error| self.protocol(&error))
             }
         }
@@ -400,27 +343,4 @@ impl Amqp {
     fn protocol(&self, error: &dyn std::error::Error) -> AmqpError {
         AmqpError::Protocol { address: self.address.clone(), reason: error.to_string() }
     }
-}
-
-/// A header or a piece of a body; the event when it is the last.
-fn content(
-    assembler: &mut Assembler<Carrier>,
-    kind: FrameKind,
-    payload: &[u8],
-) -> Result<Option<Event>, ContentError> {
-    let whole = match kind {
-        FrameKind::Header => assembler.header(payload)?,
-        _ => assembler.body(payload)?,
-    };
-    Ok(whole.map(|whole| {
-        let (properties, body) = (whole.properties.to_vec(), whole.body.as_slice().to_vec());
-        match whole.method {
-            Carrier::Got { tag, exchange, routing_key } => {
-                Event::Got { tag, message: Message { exchange, routing_key, properties, body } }
-            }
-            Carrier::Returned { exchange, routing_key } => {
-                Event::Returned(Message { exchange, routing_key, properties, body })
-            }
-        }
-    }))
 }

@@ -30,20 +30,31 @@ pub(super) async fn run(options: &RedriveOptions) -> anyhow::Result<Answer> {
     let RedriveOptions { queue, vhost, login, .. } = options;
     let credentials = Credentials { user: &login.user, password: login.password(), vhost };
     let amqp = Amqp::connect(Address::find(options.amqp.as_deref()), credentials).await?;
-    let interrupted = async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            // Nobody can interrupt, then.
-            std::future::pending::<()>().await;
-        }
-    };
     let mut shown = Shown::new();
-    let job = redrive::run(amqp, plan(options), interrupted, |progress| shown.show(progress)).await;
+    let job = tokio::select! {
+        job = redrive::run(amqp, plan(options), interrupted(), |progress| shown.show(progress)) => job,
+        () = interrupted_twice() => anyhow::bail!("interrupted: what had not been acknowledged is in its queue"),
+    };
     shown.clear();
     let Some(job) = job? else { return no_queue(vhost, queue) };
     print(options, &job)?;
     let total = job.tally().total();
     let is_all = total.unroutable + total.refused + job.tally().without_origin == 0 && job.halt().is_none();
     Ok(is_all.into())
+}
+
+/// The first Ctrl-C ends it in order.
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        // Nobody can interrupt, then.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// The second one does not wait for a broker that says nothing.
+async fn interrupted_twice() {
+    interrupted().await;
+    interrupted().await;
 }
 
 fn plan(options: &RedriveOptions) -> Plan {
