@@ -72,6 +72,7 @@ pub use compaction::Scanned;
 pub use dead::PARKED_QUEUE;
 pub use loads::{Load, Loaded};
 pub use outbox::Outbox;
+pub use records::{DeclaredQueue, declared_queues};
 pub use recover::RecoverError;
 pub use session::{SessionId, SessionInfo};
 pub use turn::{Purpose, Want};
