@@ -36,7 +36,7 @@ use promises::Promises;
 
 const SEGMENT_BYTES: u32 = 16 << 10;
 /// What the clients use: queues of each kind, an exchange for two of them, and where dead messages go.
-const QUEUES: [&str; 3] = ["classic", "quorum", "dead"];
+const QUEUES: [&str; 4] = ["classic", "quorum", "dead-classic", "dead-quorum"];
 const PUBLISHERS: usize = 2;
 /// What one scan of a segment brings in a simulation.
 const SCAN_MESSAGES: usize = 4;
@@ -137,11 +137,15 @@ impl Sim {
     fn connect(&mut self) {
         let mut first = self.world.client();
         let dead = || ("x-dead-letter-exchange", FieldValue::text(""));
-        let key = || ("x-dead-letter-routing-key", FieldValue::text("dead"));
-        first.declare("classic", &[dead(), key()]);
+        let key = |queue: &str| ("x-dead-letter-routing-key", FieldValue::text(format!("dead-{queue}")));
+        first.declare("classic", &[dead(), key("classic")]);
         let quorum = ("x-queue-type", FieldValue::text("quorum"));
-        first.declare("quorum", &[quorum, ("x-delivery-limit", FieldValue::I32(2)), dead(), key()]);
-        first.declare("dead", &[]).declare_exchange("both", "fanout", &[]);
+        first.declare("quorum", &[quorum, ("x-delivery-limit", FieldValue::I32(2)), dead(), key("quorum")]);
+        first.declare("dead-classic", &[]).declare("dead-quorum", &[]).declare_exchange(
+            "both",
+            "fanout",
+            &[],
+        );
         first.bind("classic", "both", "").bind("quorum", "both", "").go(&mut self.world);
         first.vanish(&mut self.world);
         self.publishers = (0..PUBLISHERS).map(|_| self.world.client()).collect();

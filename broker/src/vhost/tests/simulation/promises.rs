@@ -10,6 +10,9 @@ use crate::{
 
 use super::QUEUES;
 
+/// What the name of a queue of dead messages begins with, before the name of where they died.
+const DEAD: &str = "dead-";
+
 /// One message in one queue.
 #[derive(Debug, Default)]
 struct Fate {
@@ -124,7 +127,7 @@ impl Promises {
     }
 
     fn moves(&mut self, key: &(String, String)) {
-        if key.0 == "dead" {
+        if key.0.starts_with(DEAD) {
             // Nothing takes what is rejected there.
             let fate = self.fates.entry(key.clone()).or_default();
             fate.acked = true;
@@ -132,7 +135,7 @@ impl Promises {
         }
         let confirmed = self.fates.entry(key.clone()).or_default();
         confirmed.may_have_moved = true;
-        self.fates.entry(("dead".to_owned(), key.1.clone())).or_default();
+        self.fates.entry((format!("{DEAD}{}", key.0), key.1.clone())).or_default();
     }
 
     /// A group has been made: it holds every acknowledgement so far.
@@ -160,7 +163,7 @@ impl Promises {
             assert!(!fate.ack_safe, "{key:.40?} was acknowledged, and is back");
         }
         for (key, fate) in self.fates.iter().filter(|(_, fate)| fate.confirmed && !fate.acked) {
-            let elsewhere = ("dead".to_owned(), key.1.clone());
+            let elsewhere = (format!("{DEAD}{}", key.0), key.1.clone());
             let dead_is_gone = self.fates.get(&elsewhere).is_some_and(|fate| fate.acked);
             let moved = fate.may_have_moved && (found.contains(&elsewhere) || dead_is_gone);
             assert!(found.contains(key) || moved, "{key:.40?} was confirmed, and is lost");
@@ -186,10 +189,10 @@ impl Promises {
     }
 }
 
-/// In each queue but that of the dead, a publisher's messages stand in the order in which they came.
+/// In each queue but those of the dead, a publisher's messages stand in the order in which they came.
 fn in_order(drained: &[(String, String)]) {
     let mut last: HashMap<(&str, &str), &str> = HashMap::new();
-    for (queue, body) in drained.iter().filter(|(queue, _)| queue != "dead") {
+    for (queue, body) in drained.iter().filter(|(queue, _)| !queue.starts_with(DEAD)) {
         let publisher = body.split('/').next().unwrap_or_default();
         let before = last.insert((queue, publisher), body);
         assert!(
