@@ -33,6 +33,8 @@ const EXCHANGE: &str = "everyone";
 pub(crate) const STREAM: &str = "stream";
 /// Deliveries that a consumer holds at most.
 const PREFETCH: u16 = 64;
+/// Deliveries that a consumer never acknowledges in one life, below this.
+const KEPT_MAX: usize = 6;
 /// For the last confirms, and for the queues to be empty.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -191,6 +193,8 @@ async fn consume(at: SocketAddr, queue: &'static str, ledger: Arc<Mutex<Ledger>>
     client.prefetch(1, PREFETCH).await?;
     client.consume(1, queue, &[]).await?;
     let mut held: Vec<(u64, Message)> = Vec::new();
+    // So many of the first it keeps for all its life: they are old when the broker ends.
+    let kept = fastrand::usize(0..KEPT_MAX);
     loop {
         match client.next_within(Duration::from_millis(10)).await? {
             Some(Event::Delivery(Delivery { tag, redelivered, body, .. })) => {
@@ -208,27 +212,28 @@ async fn consume(at: SocketAddr, queue: &'static str, ledger: Arc<Mutex<Ledger>>
             None => {}
         }
         if held.len() >= usize::from(PREFETCH) / 2 || fastrand::u8(..40) == 0 {
-            let done = acknowledge(&mut client, &mut held);
+            let done = acknowledge(&mut client, &mut held, kept);
             client.barrier(1).await?;
             locked(&ledger).acknowledged(queue, &done, Instant::now());
         }
     }
 }
 
-/// Acknowledges a part of what is held: up to one of them, or single ones.
-fn acknowledge(client: &mut Client, held: &mut Vec<(u64, Message)>) -> Vec<Message> {
-    if held.is_empty() {
+/// Acknowledges a part of what is held behind the first ones: up to one of them if nothing is kept, or single ones.
+fn acknowledge(client: &mut Client, held: &mut Vec<(u64, Message)>, kept: usize) -> Vec<Message> {
+    if held.len() <= kept {
         return Vec::new();
     }
-    let done: Vec<(u64, Message)> = if fastrand::bool() {
+    let done: Vec<(u64, Message)> = if kept == 0 && fastrand::bool() {
         let done: Vec<_> = held.drain(..=fastrand::usize(..held.len())).collect();
         done.last().iter().for_each(|(tag, _)| client.ack(1, *tag, true));
         done
     } else {
-        fastrand::shuffle(held);
-        let done: Vec<_> = held.drain(held.len() / 3..).collect();
-        done.iter().for_each(|(tag, _)| client.ack(1, *tag, false));
+        let mut done = held.split_off(kept);
+        fastrand::shuffle(&mut done);
+        held.extend(done.drain(..done.len() / 3));
         held.sort_by_key(|(tag, _)| *tag);
+        done.iter().for_each(|(tag, _)| client.ack(1, *tag, false));
         done
     };
     done.into_iter().map(|(_, message)| message).collect()

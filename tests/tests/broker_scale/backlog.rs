@@ -16,6 +16,8 @@ const QUEUE: &str = "backlog";
 /// Deliveries on their way, and after how many they are acknowledged.
 const PREFETCH: u16 = 2_000;
 const ACK_EVERY: u64 = 500;
+/// Messages published between two heartbeats of a client that has nothing to do meanwhile.
+const BEAT_EVERY: u64 = 50_000;
 
 #[tokio::test]
 async fn heavy_a_backlog_beyond_memory_waits_on_the_disk_and_costs_others_nothing() -> anyhow::Result<()> {
@@ -32,6 +34,9 @@ async fn heavy_a_backlog_beyond_memory_waits_on_the_disk_and_costs_others_nothin
     let mut publisher = client.publisher(1).await?;
     for number in 0..messages {
         publisher.publish("", QUEUE, &PERSISTENT, &numbered(number, BODY_BYTES)).await?;
+        if number % BEAT_EVERY == 0 {
+            probe.beat().await?;
+        }
     }
     publisher.finish().await?;
     let (published, full_mib) = (start.elapsed(), resident_mib(&mut broker)?);

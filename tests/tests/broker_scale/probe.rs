@@ -28,6 +28,11 @@ impl Probe {
         Ok(Self { client })
     }
 
+    /// Says that it lives, between measurements.
+    pub(crate) async fn beat(&mut self) -> anyhow::Result<()> {
+        self.client.beat().await
+    }
+
     /// The 99th percentile of the time from publish to delivery.
     pub(crate) async fn p99(&mut self) -> anyhow::Result<Duration> {
         let mut times = Histogram::<u64>::new(3)?;
