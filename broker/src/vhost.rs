@@ -15,7 +15,6 @@ use std::{
 
 use crate::{
     access::Access,
-    amqp::reply::ReplyCode,
     exchange::{QueueId, message::RouteResult, topology::Topology},
     log::{
         group::{Completed, Group},
@@ -33,11 +32,13 @@ mod carbon;
 mod channel;
 mod close;
 mod compaction;
+mod confirming;
 mod confirms;
 mod dead;
 mod death;
 mod delayed;
 mod dispatch;
+mod due;
 mod durable;
 mod effects;
 mod expiration;
@@ -46,6 +47,7 @@ mod input;
 mod loads;
 mod methods;
 mod outbox;
+mod place;
 mod publish;
 mod queues;
 mod records;
@@ -357,48 +359,6 @@ impl Vhost {
         let Some(session) = self.sessions.one_mut(at.session) else { return };
         encode(at.channel, session.outbox.buffer());
         self.turn.has_bytes(at.session, session);
-    }
-
-    /// Deliveries that wait too long for their acknowledgement end their channel.
-    fn look_at_timeouts(&mut self) {
-        self.timers.set(TimerKey::ConsumerTimeouts, Some(self.now_ms + CONSUMER_TIMEOUT_LOOK_MS));
-        let mut late = Vec::new();
-        for (id, session) in self.sessions.iter() {
-            for channel in session.channel_numbers() {
-                let Some(oldest) = session.channel(channel).and_then(|channel| channel.unacked.oldest())
-                else {
-                    continue;
-                };
-                let own = self.queues.one(oldest.queue).and_then(|queue| queue.settings.consumer_timeout_ms);
-                let timeout = own.unwrap_or(self.limits.consumer_timeout_ms);
-                if timeout != 0
-                    && oldest.consumer.is_some()
-                    && oldest.at_ms.saturating_add(timeout) <= self.now_ms
-                {
-                    late.push((Address { session: id, channel }, timeout));
-                }
-            }
-        }
-        for (at, timeout) in late {
-            let text = format!(
-                "delivery acknowledgement on channel {} timed out. Timeout value used: {timeout} ms. \
-                 This timeout value can be configured, see consumers doc guide to learn more",
-                at.channel
-            );
-            self.refuse(at, &refuse::Refusal::new(ReplyCode::PreconditionFailed, text));
-        }
-    }
-
-    /// A queue that nobody used for its time.
-    fn expire_queue(&mut self, id: QueueId) {
-        let Some(queue) = self.queues.one(id) else { return };
-        let Some(expires) = queue.settings.expires_ms else { return };
-        let due = queue.used_at_ms.saturating_add(expires) <= self.now_ms;
-        if due && queue.consumers.is_empty() {
-            self.delete_queue(id);
-        } else {
-            self.set_timers(id);
-        }
     }
 }
 

@@ -15,32 +15,22 @@ use bytes::Bytes;
 use super::{
     Vhost, carbon,
     channel::Mode,
-    confirms::Confirmation,
-    dead::{Dead, Reason},
     expiration,
     refuse::{self, Refusal},
-    store, wire,
 };
 use crate::{
     access::permission::{Action, Resource},
     amqp::{
-        method::basic::{Ack, Nack},
         properties::{self, Summary},
         reply::ReplyCode,
-        table::{RawTable, view::ValueView},
-        value::{FieldTable, FieldValue},
+        table::RawTable,
+        value::FieldTable,
     },
-    exchange::{self, ExchangeId, QueueId, header::NoHeaders},
-    log::{
-        position::Position,
-        record::{MessageFlags, Target},
-    },
+    exchange::{self, ExchangeId, header::NoHeaders},
+    log::position::Position,
     message::{Message, Parts, Traits},
-    queue::{Address, Admission, Contents, Entry, Queue},
+    queue::Address,
 };
-
-/// The header that identifies a message for deduplication.
-const DEDUPLICATION: &str = "x-deduplication-header";
 
 /// A publish with its content.
 #[derive(Debug)]
@@ -230,229 +220,4 @@ impl Vhost {
         self.topology.route(start, &exchange::message::Message { keys: &keys, headers }, &mut self.routed);
         Ok(())
     }
-
-    /// Puts a routed message where it goes.
-    pub(super) fn place(&mut self, message: &Arc<Message>, headers: Option<RawTable<'_>>) -> Fate {
-        let mut stored = None;
-        for at in 0..self.routed.delays().len() {
-            if let Some(delay) = self.routed.delays().get(at).copied() {
-                stored = stored.max(self.hold(message, delay));
-            }
-        }
-        if self.routed.is_unroutable() {
-            return Fate::Unroutable;
-        }
-        let mut targets = std::mem::take(&mut self.targets);
-        targets.clear();
-        targets.extend_from_slice(self.routed.queues());
-        if let Some(id) = headers.and_then(|headers| headers.find(DEDUPLICATION)) {
-            self.leave_out_repeated(&mut targets, id);
-        }
-        let all = targets.len();
-        self.leave_out_refusing(message, &mut targets);
-        let refused = targets.len() < all;
-        stored = stored.max(self.put(message, &targets));
-        self.targets = targets;
-        if refused { Fate::Refused } else { Fate::Placed(stored) }
-    }
-
-    /// Queues that have seen it already do not see it again.
-    fn leave_out_repeated(&mut self, targets: &mut Vec<QueueId>, id: ValueView<'_>) {
-        let Ok(id) = id.decode() else { return };
-        let bytes = match &id {
-            FieldValue::LongString(bytes) | FieldValue::Bytes(bytes) => bytes.to_vec(),
-            other => format!("{other:?}").into_bytes(),
-        };
-        let now_ms = self.now_ms;
-        targets.retain(|target| {
-            let Some(queue) = self.queues.one_mut(*target) else { return false };
-            let Some(window) = &mut queue.dedup else { return true };
-            let repeated = window.is_repeated(&bytes, None, now_ms);
-            queue.stats.deduplicated += u64::from(repeated);
-            !repeated
-        });
-    }
-
-    /// Queues that are full and refuse it.
-    fn leave_out_refusing(&mut self, message: &Arc<Message>, targets: &mut Vec<QueueId>) {
-        let bytes = message.body().len();
-        let refuses = |vhost: &Self, id: QueueId| {
-            vhost.queues.one(id).map_or(Admission::In, |queue| queue.admits(bytes))
-        };
-        let mut at = 0;
-        while let Some(id) = targets.get(at).copied() {
-            let mut admission = refuses(self, id);
-            if admission != Admission::In {
-                // Who has room takes first what is there: only then is it full.
-                self.dispatch(id);
-                admission = refuses(self, id);
-            }
-            if admission == Admission::In {
-                at += 1;
-                continue;
-            }
-            targets.remove(at);
-            if let Some(queue) = self.queues.one_mut(id) {
-                queue.stats.refused += 1;
-            }
-            if admission == Admission::RefusedDead {
-                self.bury_refused(id, message);
-            }
-        }
-    }
-
-    /// Stores a message and puts it into all these queues; up to where it is stored.
-    pub(super) fn put(&mut self, message: &Arc<Message>, queues: &[QueueId]) -> Option<Position> {
-        let traits = message.traits();
-        let mut stored: smallvec::SmallVec<[Target; 4]> = smallvec::SmallVec::new();
-        let mut expires_at_ms = 0;
-        for id in queues {
-            let Some(queue) = self.queues.one_mut(*id).filter(|queue| queue.stores(traits.persistent)) else {
-                continue;
-            };
-            let expiry = queue.expiry(traits.expiration_ms, self.now_ms);
-            expires_at_ms = expires_at_ms.max(expiry);
-            let flags = u8::from(expiry != 0);
-            stored.push(Target { queue: queue.number, seq: queue.next_seq(), flags });
-        }
-        let position = match stored.is_empty() {
-            true => None,
-            false => Some(self.store.message(message, expires_at_ms, &stored, MessageFlags::PERSISTENT)),
-        };
-        let memory = self.memory();
-        for id in queues {
-            let Some(queue) = self.queues.one_mut(*id) else { continue };
-            let entry = enter(queue, message, self.now_ms, position);
-            queue.stats.published += 1;
-            match &mut queue.contents {
-                Contents::Lines(lines) => lines.push(entry, memory),
-                Contents::Stream(stream) => {
-                    if !stream.has_unsafe() {
-                        self.growing.push(*id);
-                    }
-                    stream.push(Arc::clone(message));
-                }
-            }
-            self.touch(*id);
-        }
-        position.map(|_| self.store.end())
-    }
-
-    /// Confirms or refuses a publish, and returns it where it was mandatory and went nowhere.
-    pub(super) fn settle_publish(
-        &mut self,
-        at: Address,
-        tag: Option<u64>,
-        fate: Fate,
-        mandatory: bool,
-        message: &Arc<Message>,
-    ) {
-        if fate == Fate::Unroutable {
-            self.stats.unroutable += 1;
-            if mandatory {
-                self.give_back(at, message);
-            }
-        }
-        self.confirm(at, tag, fate);
-    }
-
-    fn give_back(&mut self, at: Address, message: &Arc<Message>) {
-        let Some(session) = self.sessions.one_mut(at.session) else { return };
-        self.stats.returned += 1;
-        if let Some(channel) = session.channel_mut(at.channel) {
-            channel.counts.returned += 1;
-        }
-        let code = ReplyCode::NoRoute;
-        wire::returned(session, at.channel, (code.number(), code.name()), message);
-        self.turn.has_bytes(at.session, session);
-    }
-
-    /// Says what became of a publish in confirm mode, now or when it is safe.
-    fn confirm(&mut self, at: Address, tag: Option<u64>, fate: Fate) {
-        let Some(tag) = tag else { return };
-        let Some(session) = self.sessions.one_mut(at.session) else { return };
-        let Some(channel) = session.channel_mut(at.channel) else { return };
-        let Mode::Confirm(confirms) = &mut channel.mode else { return };
-        if fate == Fate::Refused {
-            // As RabbitMQ: all before it, unless one of them is still on its way.
-            Nack { delivery_tag: tag, multiple: confirms.is_empty(), requeue: true }
-                .encode(at.channel, session.outbox.buffer());
-            self.turn.has_bytes(at.session, session);
-            return;
-        }
-        let position = match fate {
-            Fate::Placed(position) => position,
-            Fate::Unroutable | Fate::Refused => None,
-        };
-        // Told at the end of the turn, many with one word.
-        if confirms.is_empty() {
-            self.unconfirmed.push(at);
-        }
-        confirms.wait(tag, position);
-    }
-}
-
-impl Vhost {
-    /// A full queue's dead-letter exchange gets what it refuses.
-    fn bury_refused(&mut self, id: QueueId, message: &Arc<Message>) {
-        let Some(queue) = self.queues.one(id) else { return };
-        let entry = Entry {
-            seq: 0,
-            message: Some(Arc::clone(message)),
-            expires_at_ms: 0,
-            size: u32::try_from(message.body().len()).unwrap_or(u32::MAX),
-            delivery_count: 0,
-            priority: 0,
-            redelivered: false,
-            stored: false,
-        };
-        let number = queue.number;
-        self.turn.dead.push_back(Dead { queue: id, number, entry, reason: Reason::MaxLength });
-    }
-
-    /// Tells publishers what is safe by now; many publishes with one word.
-    pub(super) fn tell_confirms(&mut self) {
-        let durable = self.store.durable();
-        for at in std::mem::take(&mut self.unconfirmed) {
-            let Some(session) = self.sessions.one_mut(at.session) else { continue };
-            let Some(channel) = session.channel_mut(at.channel) else { continue };
-            let Mode::Confirm(confirms) = &mut channel.mode else { continue };
-            let told = confirms.durable(durable);
-            let waits = !confirms.is_empty();
-            if let Some(Confirmation { tag, multiple, count }) = told {
-                channel.counts.confirmed += count;
-                self.stats.confirmed += count;
-                Ack { delivery_tag: tag, multiple }.encode(at.channel, session.outbox.buffer());
-                self.turn.has_bytes(at.session, session);
-            }
-            if waits {
-                self.unconfirmed.push(at);
-            }
-        }
-    }
-}
-
-/// The entry of a message in a queue; in its index, where it is stored.
-fn enter(queue: &mut Queue, message: &Arc<Message>, now_ms: u64, position: Option<Position>) -> Entry {
-    let traits = message.traits();
-    let stored = position.filter(|_| queue.stores(traits.persistent));
-    let expires_at_ms = queue.expiry(traits.expiration_ms, now_ms);
-    let (seq, priority) = match &mut queue.contents {
-        Contents::Lines(lines) => (lines.take_seq(), traits.priority.min(lines.max_priority())),
-        Contents::Stream(stream) => (stream.next_seq(), 0),
-    };
-    let entry = Entry {
-        seq,
-        message: Some(Arc::clone(message)),
-        expires_at_ms,
-        size: u32::try_from(message.body().len()).unwrap_or(u32::MAX),
-        delivery_count: 0,
-        priority,
-        redelivered: false,
-        stored: stored.is_some(),
-    };
-    if let Some(position) = stored {
-        queue.index.insert(seq, store::slot_of(position, &entry));
-    }
-    entry
 }

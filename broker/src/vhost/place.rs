@@ -1,0 +1,178 @@
+//! Puts a routed message into its queues: those that have seen it or are full leave it out, it is stored once for all
+//! that keep it, and each gets an entry.
+
+use std::sync::Arc;
+
+use super::{
+    Vhost,
+    dead::{Dead, Reason},
+    publish::Fate,
+    store,
+};
+use crate::{
+    amqp::{
+        table::{RawTable, view::ValueView},
+        value::FieldValue,
+    },
+    exchange::QueueId,
+    log::{
+        position::Position,
+        record::{MessageFlags, Target},
+    },
+    message::Message,
+    queue::{Admission, Contents, Entry, Queue},
+};
+
+/// The header that identifies a message for deduplication.
+const DEDUPLICATION: &str = "x-deduplication-header";
+
+impl Vhost {
+    /// Puts a routed message where it goes.
+    pub(super) fn place(&mut self, message: &Arc<Message>, headers: Option<RawTable<'_>>) -> Fate {
+        let mut stored = None;
+        for at in 0..self.routed.delays().len() {
+            if let Some(delay) = self.routed.delays().get(at).copied() {
+                stored = stored.max(self.hold(message, delay));
+            }
+        }
+        if self.routed.is_unroutable() {
+            return Fate::Unroutable;
+        }
+        let mut targets = std::mem::take(&mut self.targets);
+        targets.clear();
+        targets.extend_from_slice(self.routed.queues());
+        if let Some(id) = headers.and_then(|headers| headers.find(DEDUPLICATION)) {
+            self.leave_out_repeated(&mut targets, id);
+        }
+        let all = targets.len();
+        self.leave_out_refusing(message, &mut targets);
+        let refused = targets.len() < all;
+        stored = stored.max(self.put(message, &targets));
+        self.targets = targets;
+        if refused { Fate::Refused } else { Fate::Placed(stored) }
+    }
+
+    /// Queues that have seen it already do not see it again.
+    fn leave_out_repeated(&mut self, targets: &mut Vec<QueueId>, id: ValueView<'_>) {
+        let Ok(id) = id.decode() else { return };
+        let bytes = match &id {
+            FieldValue::LongString(bytes) | FieldValue::Bytes(bytes) => bytes.to_vec(),
+            other => format!("{other:?}").into_bytes(),
+        };
+        let now_ms = self.now_ms;
+        targets.retain(|target| {
+            let Some(queue) = self.queues.one_mut(*target) else { return false };
+            let Some(window) = &mut queue.dedup else { return true };
+            let repeated = window.is_repeated(&bytes, None, now_ms);
+            queue.stats.deduplicated += u64::from(repeated);
+            !repeated
+        });
+    }
+
+    /// Queues that are full and refuse it.
+    fn leave_out_refusing(&mut self, message: &Arc<Message>, targets: &mut Vec<QueueId>) {
+        let bytes = message.body().len();
+        let refuses = |vhost: &Self, id: QueueId| {
+            vhost.queues.one(id).map_or(Admission::In, |queue| queue.admits(bytes))
+        };
+        let mut at = 0;
+        while let Some(id) = targets.get(at).copied() {
+            let mut admission = refuses(self, id);
+            if admission != Admission::In {
+                // Who has room takes first what is there: only then is it full.
+                self.dispatch(id);
+                admission = refuses(self, id);
+            }
+            if admission == Admission::In {
+                at += 1;
+                continue;
+            }
+            targets.remove(at);
+            if let Some(queue) = self.queues.one_mut(id) {
+                queue.stats.refused += 1;
+            }
+            if admission == Admission::RefusedDead {
+                self.bury_refused(id, message);
+            }
+        }
+    }
+
+    /// Stores a message and puts it into all these queues; up to where it is stored.
+    pub(super) fn put(&mut self, message: &Arc<Message>, queues: &[QueueId]) -> Option<Position> {
+        let traits = message.traits();
+        let mut stored: smallvec::SmallVec<[Target; 4]> = smallvec::SmallVec::new();
+        let mut expires_at_ms = 0;
+        for id in queues {
+            let Some(queue) = self.queues.one_mut(*id).filter(|queue| queue.stores(traits.persistent)) else {
+                continue;
+            };
+            let expiry = queue.expiry(traits.expiration_ms, self.now_ms);
+            expires_at_ms = expires_at_ms.max(expiry);
+            let flags = u8::from(expiry != 0);
+            stored.push(Target { queue: queue.number, seq: queue.next_seq(), flags });
+        }
+        let position = match stored.is_empty() {
+            true => None,
+            false => Some(self.store.message(message, expires_at_ms, &stored, MessageFlags::PERSISTENT)),
+        };
+        let memory = self.memory();
+        for id in queues {
+            let Some(queue) = self.queues.one_mut(*id) else { continue };
+            let entry = enter(queue, message, self.now_ms, position);
+            queue.stats.published += 1;
+            match &mut queue.contents {
+                Contents::Lines(lines) => lines.push(entry, memory),
+                Contents::Stream(stream) => {
+                    if !stream.has_unsafe() {
+                        self.growing.push(*id);
+                    }
+                    stream.push(Arc::clone(message));
+                }
+            }
+            self.touch(*id);
+        }
+        position.map(|_| self.store.end())
+    }
+
+    /// A full queue's dead-letter exchange gets what it refuses.
+    fn bury_refused(&mut self, id: QueueId, message: &Arc<Message>) {
+        let Some(queue) = self.queues.one(id) else { return };
+        let entry = Entry {
+            seq: 0,
+            message: Some(Arc::clone(message)),
+            expires_at_ms: 0,
+            size: u32::try_from(message.body().len()).unwrap_or(u32::MAX),
+            delivery_count: 0,
+            priority: 0,
+            redelivered: false,
+            stored: false,
+        };
+        let number = queue.number;
+        self.turn.dead.push_back(Dead { queue: id, number, entry, reason: Reason::MaxLength });
+    }
+}
+
+/// The entry of a message in a queue; in its index, where it is stored.
+fn enter(queue: &mut Queue, message: &Arc<Message>, now_ms: u64, position: Option<Position>) -> Entry {
+    let traits = message.traits();
+    let stored = position.filter(|_| queue.stores(traits.persistent));
+    let expires_at_ms = queue.expiry(traits.expiration_ms, now_ms);
+    let (seq, priority) = match &mut queue.contents {
+        Contents::Lines(lines) => (lines.take_seq(), traits.priority.min(lines.max_priority())),
+        Contents::Stream(stream) => (stream.next_seq(), 0),
+    };
+    let entry = Entry {
+        seq,
+        message: Some(Arc::clone(message)),
+        expires_at_ms,
+        size: u32::try_from(message.body().len()).unwrap_or(u32::MAX),
+        delivery_count: 0,
+        priority,
+        redelivered: false,
+        stored: stored.is_some(),
+    };
+    if let Some(position) = stored {
+        queue.index.insert(seq, store::slot_of(position, &entry));
+    }
+    entry
+}
