@@ -34,7 +34,7 @@ mod wire;
 pub mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// The format that this version writes; a later one is refused.
 pub const FORMAT: u32 = 1;

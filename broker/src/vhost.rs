@@ -20,6 +20,7 @@ use crate::{
     log::{
         group::{Completed, Group},
         position::Position,
+        segments::GARBAGE_BYTES_MIN,
     },
     message::Message,
     policy::{PolicySet, queue_settings::QueueSettings},
@@ -54,6 +55,7 @@ mod reply_to;
 mod session;
 mod sessions;
 mod store;
+mod streams;
 mod tend;
 #[cfg(test)]
 mod tests;
@@ -70,6 +72,7 @@ pub use compaction::Scanned;
 pub use dead::PARKED_QUEUE;
 pub use loads::{Load, Loaded};
 pub use outbox::Outbox;
+pub use records::{DeclaredQueue, declared_queues};
 pub use recover::RecoverError;
 pub use session::{SessionId, SessionInfo};
 pub use turn::{Purpose, Want};
@@ -98,6 +101,8 @@ pub struct VhostLimits {
     pub message_bytes_max: usize,
     /// Milliseconds that a delivery may wait for its acknowledgement; 0 is for ever.
     pub consumer_timeout_ms: u64,
+    /// Bytes of the log without a live message before sparse segments are compacted.
+    pub garbage_bytes_min: u64,
 }
 
 impl Default for VhostLimits {
@@ -106,6 +111,7 @@ impl Default for VhostLimits {
             warm_bytes_max: WARM_BYTES_MAX,
             message_bytes_max: MESSAGE_BYTES_MAX,
             consumer_timeout_ms: CONSUMER_TIMEOUT_MS,
+            garbage_bytes_min: GARBAGE_BYTES_MIN,
         }
     }
 }
@@ -173,6 +179,8 @@ pub struct Vhost {
     waiters: durable::Waiters,
     /// What each connection has published up to where.
     unsynced: VecDeque<(Position, SessionId, usize)>,
+    /// Streams whose last messages are not durable: readers wait for those.
+    growing: Vec<QueueId>,
     blocked: blocked::State,
     compaction: compaction::State,
     limits: VhostLimits,
@@ -263,6 +271,7 @@ impl Vhost {
         }
         self.answer_commits();
         self.waiters.tell(durable);
+        self.reveal_streams();
         self.evict_all();
         self.go_on_compacting();
     }

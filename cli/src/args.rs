@@ -4,9 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 
+mod broker;
 mod observe;
 mod resources;
 
+pub use broker::{
+    BindingsOptions, BrokerCommand, ConnectionsOptions, ConsumersOptions, Destination, ExchangesOptions,
+    InspectOptions, ListOptions, Login, Management, PurgeOptions, QueuesCommand, QueuesOptions,
+    RedriveOptions,
+};
 pub use observe::{ExplainOptions, Rows, Side, TapOptions, TopOptions};
 pub use resources::{ApplyOptions, DeleteOptions, DiffOptions, GetOptions, ResourceFormat};
 
@@ -25,7 +31,7 @@ use crate::{
     long_about = "Runs and looks into a Weft service mesh: services find each other by name, calls go to \
                   healthy replicas, and nothing in them knows Weft.",
     after_help = "Exit codes: 0 = yes or done, 1 = no (nothing passes, no such key, a file is not valid), \
-                  2 = it could not be found out (no control plane, wrong arguments).\n\n\
+                  2 = it could not be found out (no control plane or broker, wrong arguments).\n\n\
                   Begin with:\n  weft up examples/gateway/weft.yaml   run a mesh of local processes\n  \
                   weft status                          what it looks like, from another terminal",
     disable_help_subcommand = true,
@@ -114,6 +120,9 @@ pub enum Command {
                             Exit code with --once: 0 = there were requests, 1 = none, 2 = no control plane answers."
     )]
     Top(TopOptions),
+    /// The message broker's.
+    #[command(flatten)]
+    Broker(BrokerCommand),
     /// Read and write the key-value store
     #[command(
         subcommand,

@@ -1,10 +1,11 @@
-//! Talks to the control plane's HTTP API: one request, one whole answer, a time limit on each, and errors that
-//! name the address and the remedy. It knows no path and no shape; [`crate::api`] does.
+//! Talks to the HTTP API of a control plane, or to the management API of a message broker: one request, one whole
+//! answer, a time limit on each, and errors that name the address and the remedy. It knows no path and no shape;
+//! [`crate::api`] and [`crate::broker`] do.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode, header::AUTHORIZATION};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::{
     client::legacy::{Client as Hyper, connect::HttpConnector},
@@ -14,6 +15,8 @@ use serde::de::DeserializeOwned;
 
 /// Where a control plane listens when nobody says otherwise.
 const ADDRESS_DEFAULT: &str = "http://127.0.0.1:8500";
+/// Where a message broker's management API listens when nobody says otherwise: RabbitMQ's port.
+const MANAGEMENT_DEFAULT: &str = "http://127.0.0.1:15672";
 /// For a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// For an answer to a request that does not wait.
@@ -23,7 +26,7 @@ const ANSWER_SIZE_MAX: usize = 64 * 1024 * 1024;
 /// Quoted of an answer that is a refusal, at most, in characters.
 const QUOTE_CHARS_MAX: usize = 300;
 
-/// How the control plane was found.
+/// How the address was found, and whose it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// `--address` or `WEFT_HTTP_ADDR`.
@@ -32,9 +35,11 @@ pub enum Origin {
     Pointer(PathBuf),
     /// Nobody said.
     Default,
+    /// Of a message broker: `--management`, `WEFT_MANAGEMENT_ADDR` or the default.
+    Management,
 }
 
-/// A control plane's address.
+/// Where requests go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     url: String,
@@ -45,7 +50,7 @@ pub struct Address {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Nobody listens.
-    #[error("no control plane answers at {address}: {reason}; {}", address.remedy())]
+    #[error("no {} answers at {address}: {reason}; {}", address.peer(), address.remedy())]
     Unreachable {
         /// Where it was looked for.
         address: Address,
@@ -53,7 +58,7 @@ pub enum ClientError {
         reason: String,
     },
     /// It did not answer in time.
-    #[error("{address} has not answered within {limit:?}: look at the control plane's log")]
+    #[error("{address} has not answered within {limit:?}: look at the log of the {}", address.peer())]
     Timeout {
         /// Who.
         address: Address,
@@ -74,7 +79,8 @@ pub enum ClientError {
     },
     /// It answered something else.
     #[error(
-        "{address} answers {what} with something unexpected: {reason}; is it a Weft control plane of this version?"
+        "{address} answers {what} with something unexpected: {reason}; is it a Weft {} of this version?",
+        address.peer()
     )]
     Shape {
         /// Who.
@@ -98,10 +104,11 @@ pub struct Answer {
     what: String,
 }
 
-/// Where requests go.
+/// Sends requests.
 #[derive(Debug, Clone)]
 pub struct Client {
     address: Address,
+    authorization: Option<HeaderValue>,
     hyper: Hyper<HttpConnector, Full<Bytes>>,
 }
 
@@ -117,6 +124,19 @@ impl Address {
         }
     }
 
+    /// That of a message broker's management API; `given` is what the person said.
+    pub fn management(given: Option<&str>) -> Self {
+        let given = given.map(str::trim).filter(|text| !text.is_empty());
+        Self { url: with_scheme(given.unwrap_or(MANAGEMENT_DEFAULT)), origin: Origin::Management }
+    }
+
+    const fn peer(&self) -> &'static str {
+        match self.origin {
+            Origin::Management => "message broker",
+            Origin::Given | Origin::Pointer(_) | Origin::Default => "control plane",
+        }
+    }
+
     fn remedy(&self) -> String {
         match &self.origin {
             Origin::Given => "check --address and WEFT_HTTP_ADDR, or start one with `weft up`".into(),
@@ -124,6 +144,9 @@ impl Address {
                 format!("its mesh is gone, or remove {} and give --address", file.display())
             }
             Origin::Default => "start a mesh with `weft up FILE`, or give --address".into(),
+            Origin::Management => "check --management and WEFT_MANAGEMENT_ADDR, or start one with \
+                                   `weft-sidecar run --queue-host --data-dir DIR`"
+                .into(),
         }
     }
 }
@@ -140,7 +163,15 @@ impl Client {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
         connector.set_nodelay(true);
-        Self { address, hyper: Hyper::builder(TokioExecutor::new()).build(connector) }
+        let hyper = Hyper::builder(TokioExecutor::new()).build(connector);
+        Self { address, authorization: None, hyper }
+    }
+
+    /// The same with credentials in each request, which no log shows.
+    #[must_use]
+    pub fn authorized(self, mut authorization: HeaderValue) -> Self {
+        authorization.set_sensitive(true);
+        Self { authorization: Some(authorization), ..self }
     }
 
     /// Who is asked.
@@ -189,11 +220,14 @@ impl Client {
         limit: Duration,
     ) -> Result<Answer, ClientError> {
         let what = format!("{method} {path}");
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.address))
             .body(Full::new(body))
             .map_err(|error| self.unreachable(&error))?;
+        if let Some(authorization) = &self.authorization {
+            request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+        }
         match tokio::time::timeout(limit, self.exchange(request, what)).await {
             Ok(answer) => answer,
             Err(_) => Err(ClientError::Timeout { address: self.address.clone(), limit }),
@@ -225,7 +259,8 @@ impl Client {
             .map_err(|error| self.shape(&answer.what, error.to_string()))
     }
 
-    fn shape(&self, what: &str, reason: String) -> ClientError {
+    /// Something unexpected in an answer.
+    pub(crate) fn shape(&self, what: &str, reason: String) -> ClientError {
         ClientError::Shape { address: self.address.clone(), what: what.into(), reason }
     }
 
@@ -281,5 +316,13 @@ mod tests {
         let error = client.get("/", REQUEST_TIMEOUT).await.unwrap_err().to_string();
         assert!(error.starts_with("no control plane answers at http://127.0.0.1:1: "), "{error}");
         assert!(error.contains("--address"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_is_not_there_is_called_one() {
+        let client = Client::new(Address::management(Some("127.0.0.1:1")));
+        let error = client.get("/api/queues", REQUEST_TIMEOUT).await.unwrap_err().to_string();
+        assert!(error.starts_with("no message broker answers at http://127.0.0.1:1: "), "{error}");
+        assert!(error.contains("WEFT_MANAGEMENT_ADDR"), "{error}");
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     up::{self, state_dir},
 };
 
+mod broker;
 mod check;
 mod explain;
 mod kv;
@@ -67,6 +68,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Command::Tap(options) => tap::run(&connect(&options.connection)?, &options).await?,
         Command::Top(options) => top::run(&connect(&options.connection)?, &options).await?,
+        Command::Broker(command) => broker::run(command).await?,
         Command::Kv(command) => kv::run(command).await?,
         Command::Store(command) => store::run(command).await?,
     };

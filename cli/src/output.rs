@@ -76,6 +76,12 @@ pub fn note(text: impl AsRef<str>) {
     let _nobody_reads = writeln!(io::stderr(), "{}", text.as_ref());
 }
 
+/// Writes over the last line of the terminal that the person looks at; an empty text wipes it.
+pub fn progress(text: impl AsRef<str>) {
+    let mut err = io::stderr();
+    let _nobody_reads = write!(err, "\r\x1b[2K{}", text.as_ref()).and_then(|()| err.flush());
+}
+
 /// Prints rows below headings, without frames, as wide as they need to be: what is piped is not cut.
 ///
 /// # Errors

@@ -7,6 +7,7 @@
     reason = "a test that fails here says so, which is its job"
 )]
 
+pub mod amqp;
 pub mod broker;
 pub mod collector;
 pub mod hostile;

@@ -26,7 +26,6 @@ use crate::{
         method::{Exchange, Method as Amqp, Queue, exchange, queue},
         reply::{Refusal, ReplyCode},
         table::RawTable,
-        value::FieldValue,
     },
     exchange::topology::{End, NamedBinding},
     policy::{Level, Policy, PolicySet, kind::QUEUE_TYPE},
@@ -41,6 +40,8 @@ use crate::{
 const BATCH: usize = 500;
 /// Virtual hosts that one document may name.
 const VHOSTS_MAX: usize = 10_000;
+/// The type of queues that say none.
+const CLASSIC: &str = "classic";
 /// The methods of both.
 const READ_POST: &str = "HEAD, GET, POST, OPTIONS";
 
@@ -178,7 +179,10 @@ async fn import(context: &Context, request: &Request, only: Option<&str>) -> Res
     });
     let definitions = definitions.await??;
     let visitor = Visitor::trusted(request);
-    let parts = blocking(move || part(definitions)).await??;
+    let access = context.access();
+    let says_type =
+        move |vhost: &str| access.vhost(vhost).is_some_and(|vhost| vhost.default_queue_type.is_some());
+    let parts = blocking(move || part(definitions, says_type)).await??;
     for (vhost, part) in parts {
         let missing = || Failure::Bad(format!("vhost '{vhost}' does not exist"));
         let handle = context.shared.vhost(&vhost).ok_or_else(missing)?;
@@ -223,8 +227,20 @@ enum Declaration {
     Binding(BindingDefinition),
 }
 
-/// Takes a document apart, by virtual hosts; policies are checked.
-fn part(mut definitions: Definitions) -> Result<Vec<(String, Part)>, Failure> {
+/// Takes a document apart, by virtual hosts; policies are checked. `has_default` says where queues that say no type
+/// become another than classic.
+fn part(
+    mut definitions: Definitions,
+    has_default: impl Fn(&str) -> bool,
+) -> Result<Vec<(String, Part)>, Failure> {
+    for queue in &mut definitions.queues {
+        let kind = queue.kind.as_deref().unwrap_or(CLASSIC);
+        let is_said =
+            kind != CLASSIC || (queue.kind.is_some() && queue.vhost.as_deref().is_some_and(&has_default));
+        if is_said && !queue.arguments.contains_key(QUEUE_TYPE) {
+            queue.arguments.insert(QUEUE_TYPE.to_owned(), kind.into());
+        }
+    }
     let places = (definitions.queues.iter().map(|queue| &queue.vhost))
         .chain(definitions.exchanges.iter().map(|exchange| &exchange.vhost))
         .chain(definitions.bindings.iter().map(|binding| &binding.vhost))
@@ -282,14 +298,8 @@ fn declare(vhost: &mut Vhost, id: SessionId, declaration: &Declaration) -> Resul
         Declaration::Exchange(exchange) => &exchange.arguments,
         Declaration::Binding(binding) => &binding.arguments,
     };
-    let mut table = json_table::to_table(arguments)
+    let table = json_table::to_table(arguments)
         .map_err(|error| Refusal::new(ReplyCode::PreconditionFailed, error))?;
-    if let Declaration::Queue(QueueDefinition { kind: Some(kind), .. }) = declaration
-        && table.find(QUEUE_TYPE).is_none()
-    {
-        // Else it would become what the virtual host makes of queues that say nothing.
-        table.set(QUEUE_TYPE, FieldValue::text(kind));
-    }
     let arguments = visit::wire(&table);
     let arguments = RawTable::new(&arguments);
     match declaration {
@@ -346,12 +356,32 @@ mod tests {
             "bindings": [{"source": "s", "vhost": "/", "destination": "a", "destination_type": "queue"}],
         });
         let read_all = read(&Bytes::from(document.to_string()), None).unwrap();
-        let parts = part(read_all).unwrap();
+        let parts = part(read_all, |_| false).unwrap();
         let sizes: Vec<_> = parts
             .iter()
             .map(|(name, part)| (&**name, part.policies.len(), part.declarations.len()))
             .collect();
         assert_eq!(sizes, [("/", 0, 2), ("x", 1, 1)]);
+    }
+
+    #[test]
+    fn the_type_of_a_queue_is_said_where_it_would_become_another() {
+        let types = |has_default| {
+            let document = json!({"queues": [
+                {"name": "a", "vhost": "/", "type": "classic"},
+                {"name": "b", "vhost": "/", "type": "quorum"},
+                {"name": "c", "vhost": "/"},
+            ]});
+            let parts = part(read(&Bytes::from(document.to_string()), None).unwrap(), |_| has_default);
+            let (_, part) = parts.unwrap().remove(0);
+            let of = |declaration: &Declaration| match declaration {
+                Declaration::Queue(queue) => queue.arguments.get(QUEUE_TYPE).cloned(),
+                _ => None,
+            };
+            part.declarations.iter().map(of).collect::<Vec<_>>()
+        };
+        assert_eq!(types(false), [None, Some(json!("quorum")), None]);
+        assert_eq!(types(true), [Some(json!("classic")), Some(json!("quorum")), None]);
     }
 
     #[test]

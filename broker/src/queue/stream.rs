@@ -43,6 +43,8 @@ struct Cursor {
 pub struct Stream {
     first: Seq,
     next: Seq,
+    /// Readers get what stands before this: a crash takes nothing of it back.
+    safe: Seq,
     bytes: u64,
     recent: VecDeque<(Seq, Arc<Message>)>,
     recent_bytes: usize,
@@ -54,7 +56,7 @@ impl Stream {
     /// One that the log holds from `first` up to, not including, `next`, with what bodies weigh. When its messages came
     /// is known again once they are read.
     pub fn of_log(first: Seq, next: Seq, bytes: u64) -> Self {
-        Self { first, next, bytes, ..Self::default() }
+        Self { first, next, safe: next, bytes, ..Self::default() }
     }
 
     /// The offset of the next message.
@@ -100,6 +102,25 @@ impl Stream {
         seq
     }
 
+    /// Whether the last ones are not durable yet.
+    pub fn has_unsafe(&self) -> bool {
+        self.safe < self.next
+    }
+
+    /// The offset behind the last one that readers may have.
+    pub fn safe_seq(&self) -> Seq {
+        self.safe
+    }
+
+    /// Lets readers have the next ones, as far as they are durable. Whether there are any.
+    pub fn reveal(&mut self, is_durable: impl Fn(Seq) -> bool) -> bool {
+        let before = self.safe;
+        while self.safe < self.next && is_durable(self.safe) {
+            self.safe += 1;
+        }
+        self.safe > before
+    }
+
     /// Lets go of the oldest of what is in memory, where it is written and too much.
     pub fn evict(&mut self, is_written: impl Fn(Seq) -> bool) {
         while self.recent_bytes > RECENT_BYTES_MAX {
@@ -126,6 +147,7 @@ impl Stream {
     pub fn drop_first(&mut self, size: u64) -> Seq {
         let seq = self.first;
         self.first += 1;
+        self.safe = self.safe.max(self.first);
         self.bytes = self.bytes.saturating_sub(size);
         while self.marks.get(1).is_some_and(|(mark, _)| *mark <= self.first) {
             self.marks.pop_front();
@@ -185,7 +207,7 @@ impl Stream {
             cursor.next = seq + 1;
             return StreamNext::Message(seq, message);
         }
-        if cursor.next >= self.next {
+        if cursor.next >= self.safe {
             return StreamNext::End;
         }
         if let Some((oldest, _)) = self.recent.front()
@@ -232,6 +254,7 @@ mod tests {
         for at in 0..count {
             stream.push(message(at * 10));
         }
+        stream.reveal(|_| true);
         stream
     }
 
@@ -260,6 +283,18 @@ mod tests {
             stream.attach(A, offset, 1000);
             assert_eq!(read(&mut stream), expected, "{offset:?}");
         }
+    }
+
+    #[test]
+    fn readers_wait_for_what_is_not_durable() {
+        let mut stream = stream(2);
+        stream.attach(A, StreamOffset::First, 0);
+        stream.push(message(0));
+        stream.push(message(0));
+        assert_eq!(read(&mut stream), [0, 1]);
+        assert!(stream.reveal(|seq| seq < 3));
+        assert_eq!(read(&mut stream), [2]);
+        assert!(!stream.reveal(|seq| seq < 3) && stream.has_unsafe());
     }
 
     #[test]

@@ -74,11 +74,19 @@ impl Vhost {
         self.blocked.reasons.contains(&Blocked::LogFailed)
     }
 
-    /// Tells a connection, if it wants to know and does not yet.
+    /// A connection publishes: from the first time on it is told, and has to wait.
+    pub(super) fn note_publisher(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.one_mut(id) else { return };
+        if !std::mem::replace(&mut session.publishes, true) && self.blocked.is_any() {
+            self.tell_blocked(id);
+        }
+    }
+
+    /// Tells a connection, if it publishes, wants to know and does not yet.
     pub(super) fn tell_blocked(&mut self, id: SessionId) {
         let reason = self.blocked.reasons.first().copied();
         let Some(session) = self.sessions.one_mut(id) else { return };
-        if session.can_block && session.told_blocked != reason.is_some() {
+        if session.publishes && session.can_block && session.told_blocked != reason.is_some() {
             session.told_blocked = reason.is_some();
             match reason {
                 Some(reason) => {

@@ -21,10 +21,8 @@ impl Vhost {
     /// A connection enters.
     pub fn enter(&mut self, info: SessionInfo, now_ms: u64) -> SessionId {
         self.set_time(now_ms);
-        let id = self.sessions.add(Session::new(info));
         self.stats.connections_opened += 1;
-        self.tell_blocked(id);
-        id
+        self.sessions.add(Session::new(info))
     }
 
     /// A connection is gone: all that was its own goes, all that it held goes back.

@@ -49,7 +49,10 @@ impl Vhost {
         if self.compaction.segment.is_some() {
             return;
         }
-        let candidate = self.store.segments.compaction_candidate(self.store.active_segment());
+        let candidate = self
+            .store
+            .segments
+            .compaction_candidate_above(self.store.active_segment(), self.limits.garbage_bytes_min);
         if let Some(segment) = candidate {
             tracing::info!(vhost = &*self.name, segment, "moving the few live messages of a segment");
             self.compaction.segment = Some(segment);

@@ -58,7 +58,10 @@ impl Vhost {
             Purpose::Line(Wanted::Cold { cold, priority }) => {
                 run(|from| queue.next_live_of(from, *priority), cold.from, cold.to)
             }
-            Purpose::Stream(_, from) => run(|from| queue.index.next_live(from), *from, Seq::MAX),
+            Purpose::Stream(_, from) => {
+                let Contents::Stream(stream) = &queue.contents else { return None };
+                run(|from| queue.index.next_live(from), *from, stream.safe_seq())
+            }
             Purpose::Dead(seq) => vec![(*seq, queue.index.slot(*seq)?)],
             Purpose::Delayed(_) | Purpose::Compaction(..) => Vec::new(),
         };

@@ -132,8 +132,8 @@ impl Vhost {
             Body::Shared(body) => Message::new(parts, body.clone(), traits, self.now_ms),
         };
         self.stats.published += 1;
+        self.note_publisher(at.session);
         let Some(session) = self.sessions.one_mut(at.session) else { return Ok(()) };
-        session.publishes = true;
         let Some(channel) = session.channel_mut(at.channel) else { return Ok(()) };
         channel.counts.published += 1;
         if let Mode::Transaction(transaction) = &mut channel.mode {
@@ -327,8 +327,10 @@ impl Vhost {
             match &mut queue.contents {
                 Contents::Lines(lines) => lines.push(entry, memory),
                 Contents::Stream(stream) => {
+                    if !stream.has_unsafe() {
+                        self.growing.push(*id);
+                    }
                     stream.push(Arc::clone(message));
-                    queue.wake_readers();
                 }
             }
             self.touch(*id);

@@ -8,7 +8,7 @@
 //! | `policy/<name>`, `operator_policy/<name>` | JSON |
 //! | `delayed/<exchange>` | number of the queue that holds its delayed messages |
 
-use std::rc::Rc;
+use std::{collections::BTreeMap, rc::Rc};
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,35 @@ use crate::{
 pub struct BadRecord {
     /// Its key.
     pub key: String,
+}
+
+/// A queue as a log declares it, for who looks at a log from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeclaredQueue {
+    /// Its name; of one that holds the messages of a delayed exchange, the exchange's.
+    pub name: String,
+    /// Its type, as `x-queue-type` has it; `delayed` for one that holds the messages of a delayed exchange.
+    pub kind: String,
+    /// Whether it outlives a restart.
+    pub durable: bool,
+}
+
+/// The queues that the declarations of a log name, by their number in it. Those that cannot be read are left out.
+pub fn declared_queues<'a>(
+    topology: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+) -> BTreeMap<u32, DeclaredQueue> {
+    let queue = |(key, value)| match parse(key, value)? {
+        Declared::Queue(number, declaration) => {
+            let kind = text(&declaration.arguments, "x-queue-type").unwrap_or("classic").to_owned();
+            let Declaration { name, durable, .. } = &declaration;
+            Some((number, DeclaredQueue { name: name.to_string(), kind, durable: *durable }))
+        }
+        Declared::Delayed(exchange, number) => {
+            Some((number, DeclaredQueue { name: exchange, kind: "delayed".to_owned(), durable: true }))
+        }
+        _ => None,
+    };
+    topology.into_iter().filter_map(queue).collect()
 }
 
 /// What a declaration declares.
@@ -214,5 +243,36 @@ fn table(fields: &FieldTable) -> Option<FieldTable> {
     match fields.find("arguments")? {
         FieldValue::Table(table) => Some(table.clone()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_names_its_queues() {
+        let declared = |name: &str, arguments: &[(&str, &str)]| {
+            let arguments = arguments.iter().map(|(name, text)| ((*name).to_owned(), FieldValue::text(text)));
+            encode(vec![
+                ("name", FieldValue::text(name)),
+                ("durable", FieldValue::Bool(true)),
+                ("auto_delete", FieldValue::Bool(false)),
+                ("exclusive", FieldValue::Bool(false)),
+                ("arguments", FieldValue::Table(arguments.collect())),
+            ])
+        };
+        let (plain, stream) = (declared("orders", &[]), declared("events", &[("x-queue-type", "stream")]));
+        let topology: [(&str, &[u8]); 5] = [
+            ("queue/1", &plain),
+            ("queue/7", &stream),
+            ("queue/8", b"damaged"),
+            ("delayed/later", b"9"),
+            ("policy/p", b"{}"),
+        ];
+        let found = declared_queues(topology);
+        let found: Vec<_> =
+            found.iter().map(|(number, queue)| (*number, &*queue.name, &*queue.kind)).collect();
+        assert_eq!(found, [(1, "orders", "classic"), (7, "events", "stream"), (9, "later", "delayed")]);
     }
 }

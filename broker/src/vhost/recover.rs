@@ -123,6 +123,7 @@ impl Vhost {
             waiters: super::durable::Waiters::default(),
             commits: std::collections::VecDeque::new(),
             unsynced: std::collections::VecDeque::new(),
+            growing: Vec::new(),
             blocked: blocked::State::default(),
             compaction: compaction::State::default(),
             limits,

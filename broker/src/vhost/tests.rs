@@ -5,5 +5,6 @@ mod delivery;
 mod harness;
 mod keeping;
 mod limits;
+mod simulation;
 
 use harness::{Client, World};

@@ -57,16 +57,14 @@ pub(super) fn read(replies: &[u8]) -> Result<Option<Reply>, Failure> {
             FrameKind::Body => assembler.body(payload),
             FrameKind::Heartbeat => continue,
         };
-        if let (Some(content), Some(mut got)) =
-            (whole.map_err(|error| broken(error.to_string()))?, got.take())
-        {
-            got.properties = content.properties.to_vec();
-            got.body = match content.body {
-                Body::Gathered(bytes) => bytes,
-                Body::Frame(bytes) => bytes.to_vec(),
-            };
-            return Ok(Some(Reply::Message(Box::new(got))));
-        }
+        let Some(content) = whole.map_err(|error| broken(error.to_string()))? else { continue };
+        let Some(mut got) = got.take() else { continue };
+        got.properties = content.properties.to_vec();
+        got.body = match content.body {
+            Body::Gathered(bytes) => bytes,
+            Body::Frame(bytes) => bytes.to_vec(),
+        };
+        return Ok(Some(Reply::Message(Box::new(got))));
     }
     Ok(None)
 }
