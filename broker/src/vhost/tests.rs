@@ -1,6 +1,7 @@
 //! Tests of a whole virtual host without sockets and disks: what clients send as bytes goes in, what they get is read
 //! back, and the log is a pair of hands that completes groups when told to.
 
+mod closing;
 mod delivery;
 mod harness;
 mod keeping;

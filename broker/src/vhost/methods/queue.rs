@@ -249,14 +249,18 @@ impl Vhost {
     fn delete_queue_asked(&mut self, at: Address, delete: &Delete<'_>) -> Result<(), Refusal> {
         let name = self.name_meant(at, &without_line_ends(delete.queue))?;
         self.check(at.session, Action::Configure, Resource::Queue(&name))?;
+        let found = self.topology.queues().find(&name);
         let mut message_count = 0;
-        if let Some(id) = self.topology.queues().find(&name) {
+        if let Some(id) = found {
             self.check_owner(at, id)?;
             message_count = self.deletable(id, delete)?;
-            self.delete_queue(id);
         }
+        // The answer comes before the channel's own consumers hear of it: clients wait for nothing else.
         if !delete.no_wait {
             self.answer(at, |number, out| DeleteOk { message_count }.encode(number, out));
+        }
+        if let Some(id) = found {
+            self.delete_queue(id);
         }
         Ok(())
     }
