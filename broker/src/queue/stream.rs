@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn readers_wait_for_what_is_not_durable() {
         let mut stream = stream(2);
-        stream.attach(A, StreamOffset::First, 0);
+        stream.attach(A, StreamOffset::First, 1000);
         stream.push(message(0));
         stream.push(message(0));
         assert_eq!(read(&mut stream), [0, 1]);
