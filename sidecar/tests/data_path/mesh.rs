@@ -148,6 +148,7 @@ pub(crate) fn config() -> SidecarConfig {
         app_port: None,
         namespace: "default".parse().unwrap(),
         instance: None,
+        queue_host: None,
         outbound: any,
         inbound: any,
         advertise: None,

@@ -108,7 +108,7 @@ impl Link {
             let (kind, channel, payload) = self.frame().await?;
             let incoming = match kind {
                 FrameKind::Heartbeat => None,
-                FrameKind::Method => self.method(channel, payload)?,
+                FrameKind::Method => self.method(channel, &payload)?,
                 FrameKind::Header => self.assembler(channel).header(&payload)?.map(|content| whole(content)),
                 FrameKind::Body => self.assembler(channel).body(&payload)?.map(|content| whole(content)),
             };
@@ -129,8 +129,8 @@ impl Link {
         }
     }
 
-    fn method(&mut self, at: u16, payload: Bytes) -> anyhow::Result<Option<Incoming>> {
-        let event = match Method::decode(&payload)? {
+    fn method(&mut self, at: u16, payload: &[u8]) -> anyhow::Result<Option<Incoming>> {
+        let event = match Method::decode(payload)? {
             Method::Basic(Basic::Deliver(method)) => {
                 let (tag, redelivered) = (method.delivery_tag, method.redelivered);
                 return self.begin(at, false, tag, redelivered, method.consumer_tag);
