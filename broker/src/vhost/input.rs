@@ -201,17 +201,11 @@ impl Vhost {
         }
     }
 
-    /// A header or a piece of a body; `held` where its bytes may be kept.
-    fn content_frame(
-        &mut self,
-        at: Address,
-        frame: &RawFrame,
-        payload: &[u8],
-        held: Option<&Bytes>,
-    ) -> Result<(), Refusal> {
-        let Some(session) = self.sessions.one(at.session) else { return Ok(()) };
+    /// Whether content of a channel is listened to; an error where none may come at all.
+    fn expects_content(&self, at: Address, frame: &RawFrame, payload: &[u8]) -> Result<bool, Refusal> {
+        let Some(session) = self.sessions.one(at.session) else { return Ok(false) };
         if session.state != SessionState::Open {
-            return Ok(());
+            return Ok(false);
         }
         if frame.kind == FrameKind::Header && ContentHeader::decode(payload).is_none() {
             return Err(Refusal::unknown_frame(frame.kind, payload));
@@ -222,7 +216,18 @@ impl Vhost {
                 _ => Refusal::new(ReplyCode::ChannelError, "expected 'channel.open'"),
             });
         };
-        if channel.state == ChannelState::Closing {
+        Ok(channel.state == ChannelState::Open)
+    }
+
+    /// A header or a piece of a body; `held` where its bytes may be kept.
+    fn content_frame(
+        &mut self,
+        at: Address,
+        frame: &RawFrame,
+        payload: &[u8],
+        held: Option<&Bytes>,
+    ) -> Result<(), Refusal> {
+        if !self.expects_content(at, frame, payload)? {
             return Ok(());
         }
         let Some(mut publishing) = self.channel_mut(at).and_then(|channel| channel.publishing.take()) else {
