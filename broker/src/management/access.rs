@@ -97,7 +97,7 @@ async fn put(context: &Context, request: &Request, vhost: &str, user: &str) -> R
         access.set_permission(&user, &vhost, permission)?;
         Ok::<_, EditError>(was)
     });
-    Ok(if was.await?? { Answer::Done } else { Answer::Created(None) })
+    Ok(if was.await?.map_err(|error| unknown(&error))? { Answer::Done } else { Answer::Created(None) })
 }
 
 /// Topic permissions of a user, or in a virtual host, or both, or all.
@@ -141,7 +141,17 @@ async fn put_topic(context: &Context, request: &Request, vhost: &str, user: &str
         access.set_topic_permission(&user, &vhost, &exchange, topic)?;
         Ok::<_, EditError>(was)
     });
-    Ok(if was.await?? { Answer::Done } else { Answer::Created(None) })
+    Ok(if was.await?.map_err(|error| unknown(&error))? { Answer::Done } else { Answer::Created(None) })
+}
+
+/// Who or where is not there.
+fn unknown(error: &EditError) -> Failure {
+    match error {
+        EditError::NoUser { .. } | EditError::NoVhost { .. } => {
+            Failure::Bad("vhost_or_user_not_found".to_owned())
+        }
+        other => Failure::Bad(other.to_string()),
+    }
 }
 
 fn bad(error: &PatternError) -> Failure {

@@ -32,6 +32,8 @@ pub(super) enum Answer {
     Created(Option<String>),
     /// 204
     Done,
+    /// 200, and what may be done: an answer to `OPTIONS`.
+    Allowed(&'static str),
     /// 302
     Elsewhere(&'static str),
 }
@@ -42,6 +44,9 @@ pub(super) enum Failure {
     /// 404
     #[error("Not Found")]
     NotFound,
+    /// 404 of something else than the path names.
+    #[error("{0}")]
+    Missing(String),
     /// 401, and who asks should say who it is.
     #[error("{0}")]
     Login(&'static str),
@@ -51,6 +56,9 @@ pub(super) enum Failure {
     /// 400
     #[error("{0}")]
     Bad(String),
+    /// 400 whose reason is a word and a value.
+    #[error("{0}: {1}")]
+    Because(&'static str, String),
     /// 400 with another word than `bad_request`.
     #[error("{1}")]
     Named(&'static str, String),
@@ -71,9 +79,9 @@ pub(super) enum Failure {
 impl Failure {
     fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::Missing(_) => StatusCode::NOT_FOUND,
             Self::Login(_) | Self::Denied(_) => StatusCode::UNAUTHORIZED,
-            Self::Bad(_) | Self::Named(..) => StatusCode::BAD_REQUEST,
+            Self::Bad(_) | Self::Because(..) | Self::Named(..) => StatusCode::BAD_REQUEST,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -84,8 +92,10 @@ impl Failure {
     fn word(&self) -> &'static str {
         match self {
             Self::NotFound => "Object Not Found",
-            Self::Login(_) | Self::Denied(_) => "not_authorized",
-            Self::Bad(_) => "bad_request",
+            Self::Missing(_) => "not_found",
+            Self::Login(_) => "not_authorized",
+            Self::Denied(_) => "not_authorised",
+            Self::Bad(_) | Self::Because(..) => "bad_request",
             Self::Named(word, _) => word,
             Self::Method(_) => "Method Not Allowed",
             Self::TooLarge(_) => "payload_too_large",
@@ -95,13 +105,16 @@ impl Failure {
     }
 }
 
-/// What AMQP refuses: 404 and 403 have statuses of their own, the rest is a bad request with code and text.
+/// What AMQP refuses: 404 and 403 have statuses of their own, the rest is a bad request. The name of the code is left out
+/// of the text.
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
+        let text = refusal.text();
+        let text = text.split_once(" - ").map_or(text, |(_, text)| text).to_owned();
         match refusal.code() {
-            ReplyCode::NotFound => Self::NotFound,
+            ReplyCode::NotFound => Self::Missing(text),
             ReplyCode::AccessRefused => Self::Denied("Access refused.".to_owned()),
-            code => Self::Bad(format!("{} {}", code.number(), refusal.text())),
+            _ => Self::Bad(text),
         }
     }
 }
@@ -159,6 +172,11 @@ fn answered(answer: Answer) -> Response<Full<Bytes>> {
             response
         }
         Answer::Done => bare(StatusCode::NO_CONTENT),
+        Answer::Allowed(methods) => {
+            let mut response = bare(StatusCode::OK);
+            put(&mut response, header::ALLOW, methods);
+            response
+        }
         Answer::Elsewhere(place) => {
             let mut response = bare(StatusCode::FOUND);
             put(&mut response, header::LOCATION, place);
@@ -171,8 +189,14 @@ fn failed(failure: &Failure) -> Response<Full<Bytes>> {
     if let Failure::Internal(reason) = failure {
         tracing::error!(reason, "a request of the management API failed");
     }
-    let body = json!({"error": failure.word(), "reason": failure.to_string()});
-    let mut response = with_json(failure.status(), &body);
+    let reason = match failure {
+        Failure::Because(word, value) => json!([word, value]),
+        other => other.to_string().into(),
+    };
+    let mut response = match failure {
+        Failure::Method(_) => bare(failure.status()),
+        _ => with_json(failure.status(), &json!({"error": failure.word(), "reason": reason})),
+    };
     match failure {
         Failure::Login(_) => put(&mut response, header::WWW_AUTHENTICATE, REALM),
         Failure::Method(allowed) => put(&mut response, header::ALLOW, allowed),
@@ -218,11 +242,11 @@ mod tests {
     }
 
     #[test]
-    fn refusals_of_amqp_keep_their_code_and_text() {
+    fn refusals_of_amqp_keep_their_text() {
         let inequivalent = Refusal::new(ReplyCode::PreconditionFailed, "inequivalent arg 'durable'");
         let failure = Failure::from(inequivalent);
         assert_eq!(failure.status(), StatusCode::BAD_REQUEST);
-        assert_eq!(failure.to_string(), "406 PRECONDITION_FAILED - inequivalent arg 'durable'");
+        assert_eq!(failure.to_string(), "inequivalent arg 'durable'");
         assert_eq!(Failure::from(Refusal::new(ReplyCode::NotFound, "")).status(), StatusCode::NOT_FOUND);
     }
 }

@@ -79,7 +79,7 @@ pub(super) async fn to(
 ) -> Result<Answer, Failure> {
     let handle = context.see(request, vhost)?;
     let found = handle.with(move |vhost| vhost.bindings_of_destination(&end)).await?;
-    answer(request, named(vhost, found.ok_or(Failure::NotFound)?)).await
+    answer(request, named(vhost, found.unwrap_or_default())).await
 }
 
 /// The bindings that leave an exchange.
@@ -91,7 +91,7 @@ pub(super) async fn from(
 ) -> Result<Answer, Failure> {
     let (handle, source) = (context.see(request, vhost)?, source.to_owned());
     let found = handle.with(move |vhost| vhost.bindings_of_source(&source)).await?;
-    answer(request, named(vhost, found.ok_or(Failure::NotFound)?)).await
+    answer(request, named(vhost, found.unwrap_or_default())).await
 }
 
 fn named(vhost: &str, bindings: Vec<NamedBinding>) -> Vec<(Arc<str>, NamedBinding)> {
@@ -133,7 +133,8 @@ impl Ends<'_> {
                 Some(bindings.filter(|binding| *binding.source == *source).collect())
             })
             .await?;
-        found.ok_or(Failure::NotFound)
+        // Between what is not there nothing is bound.
+        Ok(found.unwrap_or_default())
     }
 
     async fn list(&self, context: &Context, request: &Request) -> Result<Answer, Failure> {

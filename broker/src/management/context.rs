@@ -61,20 +61,20 @@ impl Context {
 
     /// A virtual host that is to be read.
     pub(super) fn see(&self, request: &Request, vhost: &str) -> Result<VhostHandle, Failure> {
-        self.find(vhost, |access| login::sees(access, &request.user, vhost))
+        let access = self.access();
+        access.vhost(vhost).ok_or(Failure::NotFound)?;
+        self.running(vhost, login::sees(&access, &request.user, vhost))
     }
 
     /// A virtual host that is to be changed: only who has permissions in it may.
     pub(super) fn enter(&self, request: &Request, vhost: &str) -> Result<VhostHandle, Failure> {
-        self.find(vhost, |access| access.permission(&request.user.name, vhost).is_some())
+        let access = self.access();
+        access.vhost(vhost).ok_or_else(|| Failure::Missing("vhost_not_found".to_owned()))?;
+        self.running(vhost, access.permission(&request.user.name, vhost).is_some())
     }
 
-    fn find(&self, vhost: &str, may: impl Fn(&Access) -> bool) -> Result<VhostHandle, Failure> {
-        let access = self.access();
-        if access.vhost(vhost).is_none() {
-            return Err(Failure::NotFound);
-        }
-        if !may(&access) {
+    fn running(&self, vhost: &str, may: bool) -> Result<VhostHandle, Failure> {
+        if !may {
             return Err(Failure::Denied("User not authorised to access virtual host".to_owned()));
         }
         self.shared.vhost(vhost).ok_or_else(|| Failure::Unavailable(format!("vhost '{vhost}' is down")))

@@ -9,7 +9,7 @@ use super::{
     bindings,
     context::{Context, gather},
     paging,
-    queues::{Flag, yes},
+    queues::Flag,
     request::Request,
     visit::{self, as_user},
 };
@@ -69,7 +69,7 @@ async fn one(context: &Context, request: &Request, vhost: &str, name: &str) -> R
 struct Wish {
     #[serde(rename = "type", default = "direct")]
     kind: String,
-    #[serde(default = "yes")]
+    #[serde(default)]
     durable: Flag,
     #[serde(default)]
     auto_delete: Flag,
@@ -89,7 +89,7 @@ async fn declare(context: &Context, request: &Request, vhost: &str, name: &str) 
     let arguments = json_table::to_table(&wish.arguments).map_err(|error| Failure::Bad(error.to_string()))?;
     let (name, arguments) = (real(name).to_owned(), visit::wire(&arguments));
     let is_new = as_user(&handle, request, move |vhost, id| {
-        let is_new = vhost.exchange_view(&name).is_none();
+        let is_new = !vhost.has_exchange(&name);
         let declare = exchange::Declare {
             exchange: &name,
             kind: &wish.kind,
@@ -110,7 +110,7 @@ async fn delete(context: &Context, request: &Request, vhost: &str, name: &str) -
     let handle = context.enter(request, vhost)?;
     let (name, if_unused) = (real(name).to_owned(), request.query.is_true("if-unused"));
     let was = as_user(&handle, request, move |vhost, id| {
-        let was = vhost.exchange_view(&name).is_some();
+        let was = vhost.has_exchange(&name);
         let delete = exchange::Delete { exchange: &name, if_unused, no_wait: true };
         visit::say(vhost, id, &Amqp::Exchange(Exchange::Delete(delete)))?;
         Ok(was)

@@ -94,7 +94,7 @@ fn virtual_hosts(context: &Context) -> Answer {
 }
 
 fn port_listener(context: &Context, port: &str) -> Result<Answer, Failure> {
-    let port: u16 = port.parse().map_err(|_| Failure::Bad("Port is not a number".to_owned()))?;
+    let port: u16 = port.parse().map_err(|_| Failure::Bad("Invalid port".to_owned()))?;
     let facts = &context.shared.facts;
     let ports: Vec<u16> =
         [facts.amqp, facts.management].into_iter().flatten().map(|address| address.port()).collect();

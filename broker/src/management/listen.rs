@@ -155,7 +155,10 @@ async fn handle(
     let request = Request { method, path, query, body, peer, local, user, reason };
     let outcome = route(&desk.context, &request).await;
     drop(large);
-    outcome
+    match outcome {
+        Err(Failure::Method(allowed)) if request.method == Method::OPTIONS => Ok(Answer::Allowed(allowed)),
+        outcome => outcome,
+    }
 }
 
 /// A message comes as JSON, in base64 at worst; definitions may be long.

@@ -23,7 +23,7 @@ pub(super) fn enter(access: &Access, header: Option<&[u8]>, from: IpAddr) -> Res
     })?;
     if !user.may_manage() {
         tracing::warn!(%from, user = &*user.name, "a user without a management tag is refused");
-        return Err(Failure::Denied("Not management user".to_owned()));
+        return Err(Failure::Login(NOT_AUTHORISED));
     }
     Ok(user)
 }
@@ -60,7 +60,7 @@ pub(super) fn monitor(user: &UserRef) -> Result<(), Failure> {
 
 /// Only policymakers and administrators go on.
 pub(super) fn policymaker(user: &UserRef) -> Result<(), Failure> {
-    allowed(user.may_make_policies(), "Not policymaker user")
+    allowed(user.may_make_policies(), "User not authorised to access object")
 }
 
 fn allowed(is_allowed: bool, reason: &str) -> Result<(), Failure> {
@@ -114,7 +114,7 @@ mod tests {
         add("app", Vec::new());
         add("mgmt", vec![Tag::Management]);
         add("mon", vec![Tag::Monitoring]);
-        assert!(matches!(enter(&access, Some(&header("app", "p")), LOOPBACK), Err(Failure::Denied(_))));
+        assert!(matches!(enter(&access, Some(&header("app", "p")), LOOPBACK), Err(Failure::Login(_))));
         let mgmt = enter(&access, Some(&header("mgmt", "p")), LOOPBACK).unwrap();
         assert!(!sees(&access, &mgmt, "/"));
         access.set_permission("mgmt", "/", Permission::new("", "", "").unwrap()).unwrap();

@@ -11,10 +11,11 @@ use super::{
     answer::{Answer, Failure},
     context::Context,
     exchanges::real,
-    request::Request,
-    visit::{Visitor, as_user},
+    request::{NOT_INTEGER, Request},
+    visit::Visitor,
 };
 use crate::{
+    amqp::reply::Refusal,
     server::clock::now_ms,
     vhost::{Outcome, VisitPublish},
 };
@@ -55,13 +56,17 @@ pub(super) async fn publish(
     let body = match sent.payload_encoding.as_str() {
         "string" => sent.payload.into_bytes(),
         "base64" => STANDARD.decode(sent.payload).map_err(|error| Failure::Bad(error.to_string()))?,
-        other => return Err(Failure::Bad(format!("unsupported_encoding: {other}"))),
+        other => return Err(Failure::Because("unsupported_encoding", other.to_owned())),
     };
     let properties = properties::read(&sent.properties)?.encode();
     let (exchange, routing_key) = (real(exchange).to_owned(), sent.routing_key);
     let publish = VisitPublish { exchange, routing_key, properties, body: Bytes::from(body) };
-    let outcome =
-        as_user(&handle, request, move |vhost, id| vhost.publish_visiting(id, publish, now_ms())).await?;
+    let visitor = Visitor::of(request);
+    let published = handle
+        .change(move |vhost| visitor.visit(vhost, |vhost, id| vhost.publish_visiting(id, publish, now_ms())));
+    // A channel would be closed with these words.
+    let refused = |refusal: Refusal| Failure::Bad(format!("{} {}", refusal.code().number(), refusal.text()));
+    let outcome = published.await?.map_err(refused)?;
     match outcome {
         Outcome::Routed => Ok(Answer::Json(json!({"routed": true}))),
         Outcome::Unrouted => Ok(Answer::Json(json!({"routed": false}))),
@@ -86,7 +91,8 @@ struct Get {
 
 fn count<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let value = Value::deserialize(deserializer)?;
-    let wrong = || serde::de::Error::custom("count: a number is expected");
+    let shown = || value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let wrong = || serde::de::Error::custom(format!("{NOT_INTEGER}: {}", shown()));
     whole(&value).ok_or_else(wrong)
 }
 
@@ -115,7 +121,7 @@ impl Get {
             Some("ack_requeue_true" | "reject_requeue_true") => Ok(Then::Back),
             Some("reject_requeue_false") => Ok(Then::Rejected),
             Some(other) => Err(Failure::Bad(format!("unsupported ackmode: {other}"))),
-            None => Err(Failure::Bad("key_missing: ackmode".to_owned())),
+            None => Err(Failure::Bad("[{key_missing,ackmode}]".to_owned())),
         }
     }
 
@@ -123,7 +129,7 @@ impl Get {
         match self.encoding.as_str() {
             "auto" => Ok(false),
             "base64" => Ok(true),
-            other => Err(Failure::Bad(format!("unsupported_encoding: {other}"))),
+            other => Err(Failure::Because("unsupported_encoding", other.to_owned())),
         }
     }
 }

@@ -32,7 +32,10 @@ pub(super) async fn handle(context: &Context, request: &Request, path: &[&str]) 
             login::monitor(&request.user)?;
             Ok(Answer::Json(json!([])))
         }
-        (&Method::GET, ["feature-flags"]) => Ok(Answer::Json(json!([]))),
+        (&Method::GET, ["feature-flags"]) => {
+            login::monitor(&request.user)?;
+            Ok(Answer::Json(json!([])))
+        }
         (&Method::GET, ["deprecated-features"] | ["deprecated-features", "used"]) => {
             Ok(Answer::Json(json!([])))
         }

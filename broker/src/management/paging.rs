@@ -64,7 +64,7 @@ impl Listing {
         let before = (page.number - 1).saturating_mul(page.size);
         if before > filtered {
             let reason =
-                format!("page out of range, page: {} page size: {}, len: {filtered}", page.number, page.size);
+                format!("Page out of range, page: {} page size: {}, len: {filtered}", page.number, page.size);
             return Err(Failure::Named("page_out_of_range", reason));
         }
         let items: Vec<_> = items.into_iter().skip(before).take(page.size).collect();
@@ -117,25 +117,25 @@ impl Page {
     fn of(query: &Query) -> Result<Option<Self>, Failure> {
         let Some(number) = query.find("page") else { return Ok(None) };
         let size = query.find("page_size");
-        let read = |text: &str| text.parse::<usize>().ok().filter(|number| *number > 0);
-        let valid = match size {
-            None => Some(PAGE_SIZE_DEFAULT),
-            Some(size) => read(size).filter(|size| *size <= PAGE_SIZE_MAX),
-        };
-        let (Some(number), Some(size)) = (read(number), valid) else {
-            let size = size.unwrap_or("undefined");
-            let reason = format!("Invalid pagination parameters: page number {number} page size {size}");
+        let read = |text: &str| text.parse::<usize>().map_err(|_| invalid());
+        let (number, size) = (read(number)?, size.map(read).transpose()?);
+        if number == 0 || size.is_some_and(|size| !(1..=PAGE_SIZE_MAX).contains(&size)) {
+            let size = size.map_or_else(|| "undefined".to_owned(), |size| size.to_string());
+            let reason = format!("Invalid pagination parameters: page number {number}, page size {size}");
             return Err(Failure::Named("invalid_pagination_parameters", reason));
-        };
+        }
+        let size = size.unwrap_or(PAGE_SIZE_DEFAULT);
         let filter = match query.find("name").unwrap_or_default() {
             "" => Filter::All,
-            name if query.is_true("use_regex") => Filter::Regex(
-                Pattern::new(name).map_err(|error| Failure::Named("invalid_regex", error.to_string()))?,
-            ),
+            name if query.is_true("use_regex") => Filter::Regex(Pattern::new(name).map_err(|_| invalid())?),
             name => Filter::Part(name.to_lowercase()),
         };
         Ok(Some(Self { number, size, filter }))
     }
+}
+
+fn invalid() -> Failure {
+    Failure::Bad("Pagination parameters are invalid".to_owned())
 }
 
 impl Filter {
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         for query in ["page=0", "page=x", "page=1&page_size=501", "page=1&name=(&use_regex=true", "page=9"] {
-            assert!(matches!(arranged(query), Err(Failure::Named(..))), "{query}");
+            assert!(matches!(arranged(query), Err(Failure::Named(..) | Failure::Bad(_))), "{query}");
         }
     }
 }

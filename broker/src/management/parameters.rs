@@ -127,19 +127,18 @@ async fn set_vhost_limit(
         }
         access.put_vhost(changed)
     };
-    context.edit(set).await??;
+    context.edit(set).await?.map_err(invalid)?;
     Ok(Answer::Done)
 }
 
 async fn user_limits(context: &Context, request: &Request, name: Option<&str>) -> Result<Answer, Failure> {
-    if name != Some(&*request.user.name) {
-        login::administrator(&request.user)?;
-    }
     let access = context.access();
     if name.is_some_and(|name| access.user(name).is_none()) {
         return Err(Failure::NotFound);
     }
-    let wanted = access.users().filter(|user| name.is_none_or(|name| *user.name == *name));
+    // Who is no administrator sees its own.
+    let may_see = |user: &User| request.user.is_administrator() || user.name == request.user.name;
+    let wanted = access.users().filter(|user| may_see(user) && name.is_none_or(|name| *user.name == *name));
     let shown: Vec<_> = wanted
         .map(|user| (&user.name, user.limits.to_json()))
         .filter(|(_, limits): &(_, Map<String, Value>)| !limits.is_empty())
@@ -157,7 +156,7 @@ async fn set_user_limit(
 ) -> Result<Answer, Failure> {
     login::administrator(&request.user)?;
     if context.access().user(user).is_none() {
-        return Err(Failure::NotFound);
+        return Err(Failure::Because("no_such_user", user.to_owned()));
     }
     let (user, name) = (user.to_owned(), name.to_owned());
     let set = move |access: &mut Access| {
@@ -169,6 +168,13 @@ async fn set_user_limit(
         }
         access.put_user(changed)
     };
-    context.edit(set).await??;
+    context.edit(set).await?.map_err(invalid)?;
     Ok(Answer::Done)
+}
+
+fn invalid(error: EditError) -> Failure {
+    match error {
+        EditError::Limit(error) => Failure::Bad(format!("Validation failed\n\n{error}\n")),
+        other => other.into(),
+    }
 }

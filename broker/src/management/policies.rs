@@ -88,7 +88,11 @@ async fn put(
     (vhost, name): (&str, &str),
 ) -> Result<Answer, Failure> {
     may_change(request, level)?;
-    let handle = context.see(request, vhost)?;
+    let missing = |failure| match failure {
+        Failure::NotFound => Failure::Missing("vhost_not_found".to_owned()),
+        other => other,
+    };
+    let handle = context.see(request, vhost).map_err(missing)?;
     let wish: Wish = request.json()?;
     let priority = wish.priority()?;
     let apply_to = ApplyTo::parse(wish.apply_to.as_deref().unwrap_or("all"));

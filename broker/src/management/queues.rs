@@ -12,7 +12,7 @@ use super::{
     context::{Context, gather, rate},
     paging,
     rates::{COUNTS, Counts},
-    request::Request,
+    request::{NOT_BOOLEAN, Request},
     visit::{self, as_user},
 };
 use crate::{
@@ -54,7 +54,7 @@ pub(super) async fn handle(context: &Context, request: &Request, rest: &[&str]) 
 
 fn exists(name: &str) -> impl FnOnce(&mut Vhost) -> bool + Send + use<> {
     let name = name.to_owned();
-    move |vhost| vhost.queue_view(&name).is_some()
+    move |vhost| vhost.has_queue(&name)
 }
 
 async fn list(context: &Context, request: &Request, vhost: Option<&str>) -> Result<Answer, Failure> {
@@ -96,7 +96,7 @@ async fn one(context: &Context, request: &Request, vhost: &str, name: &str) -> R
 /// What `PUT` sends.
 #[derive(Debug, Deserialize)]
 struct Wish {
-    #[serde(default = "yes")]
+    #[serde(default)]
     durable: Flag,
     #[serde(default)]
     auto_delete: Flag,
@@ -120,14 +120,10 @@ impl TryFrom<Value> for Flag {
             Value::String(text) if text == "true" => Ok(Self(true)),
             Value::String(text) if text == "false" => Ok(Self(false)),
             Value::Null => Ok(Self(false)),
-            other => Err(format!("not_boolean: {other}")),
+            Value::String(text) => Err(format!("{NOT_BOOLEAN}: {text}")),
+            other => Err(format!("{NOT_BOOLEAN}: {other}")),
         }
     }
-}
-
-/// What is not said is durable.
-pub(super) fn yes() -> Flag {
-    Flag(true)
 }
 
 async fn declare(context: &Context, request: &Request, vhost: &str, name: &str) -> Result<Answer, Failure> {
@@ -139,7 +135,7 @@ async fn declare(context: &Context, request: &Request, vhost: &str, name: &str) 
     let arguments = json_table::to_table(&wish.arguments).map_err(|error| Failure::Bad(error.to_string()))?;
     let (name, arguments) = (name.to_owned(), visit::wire(&arguments));
     let is_new = as_user(&handle, request, move |vhost, id| {
-        let is_new = vhost.queue_view(&name).is_none();
+        let is_new = !vhost.has_queue(&name);
         let declare = queue::Declare {
             queue: &name,
             passive: false,
@@ -160,7 +156,7 @@ async fn delete(context: &Context, request: &Request, vhost: &str, name: &str) -
     let name = name.to_owned();
     let (if_unused, if_empty) = (request.query.is_true("if-unused"), request.query.is_true("if-empty"));
     let was = as_user(&handle, request, move |vhost, id| {
-        let was = vhost.queue_view(&name).is_some();
+        let was = vhost.has_queue(&name);
         let delete = queue::Delete { queue: &name, if_unused, if_empty, no_wait: true };
         visit::say(vhost, id, &Amqp::Queue(Queue::Delete(delete)))?;
         Ok(was)

@@ -5,10 +5,15 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use http::Method;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::{answer::Failure, text::Query};
 use crate::access::UserRef;
 
+/// How the reason begins where a flag is none.
+pub(super) const NOT_BOOLEAN: &str = "not_boolean";
+/// How the reason begins where a number is none.
+pub(super) const NOT_INTEGER: &str = "not_integer";
 /// Components of a path at most.
 const COMPONENTS_MAX: usize = 16;
 
@@ -36,11 +41,27 @@ impl Request {
     /// The body as JSON; an empty one is an empty object.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         let body: &[u8] = if self.body.is_empty() { b"{}" } else { &self.body };
-        serde_json::from_slice(body).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => Failure::Bad(error.to_string()),
-            _ => Failure::Bad("not_json".to_owned()),
-        })
+        read_object(body)
     }
+}
+
+/// An object of JSON; what it lacks or has wrong is said as RabbitMQ says it.
+fn read_object<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    let map: Map<String, Value> =
+        serde_json::from_slice(body).map_err(|_| Failure::Bad("not_json".to_owned()))?;
+    T::deserialize(Value::Object(map)).map_err(|error| {
+        let text = error.to_string();
+        let missing = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+        if let Some(field) = missing {
+            return Failure::Bad(format!("[{{key_missing,{field}}}]"));
+        }
+        for word in [NOT_BOOLEAN, NOT_INTEGER] {
+            if let Some(value) = text.strip_prefix(word).and_then(|rest| rest.strip_prefix(": ")) {
+                return Failure::Because(word, value.to_owned());
+            }
+        }
+        Failure::Bad(text)
+    })
 }
 
 /// The components of a path after its `/api`; none for another path, or one that cannot be decoded.
@@ -61,6 +82,26 @@ pub(super) fn components(path: &str) -> Option<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    struct Wish {
+        #[serde(default)]
+        durable: crate::management::queues::Flag,
+        name: String,
+    }
+
+    #[test]
+    fn a_body_is_an_object_and_says_what_is_wrong_with_it() {
+        let reason = |body: &str| match read_object::<Wish>(body.as_bytes()) {
+            Ok(wish) => format!("{} {}", wish.name, wish.durable.0),
+            Err(failure) => failure.to_string(),
+        };
+        assert_eq!(reason("{\"name\":\"a\",\"durable\":\"true\"}"), "a true");
+        assert_eq!(reason("{}"), "[{key_missing,name}]");
+        assert_eq!(reason("{\"name\":\"a\",\"durable\":\"maybe\"}"), "not_boolean: maybe");
+        assert_eq!(reason("[]"), "not_json");
+        assert_eq!(reason("{"), "not_json");
+    }
 
     #[test]
     fn a_path_is_split_before_it_is_decoded() {

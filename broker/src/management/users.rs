@@ -82,7 +82,8 @@ struct Wish {
 
 async fn put(context: &Context, request: &Request, name: &str) -> Result<Answer, Failure> {
     let wish: Wish = request.json()?;
-    let tags = wish.tags.as_ref().map(read_tags).transpose()?;
+    let missing = || Failure::Bad("tags_not_present".to_owned());
+    let tags = read_tags(wish.tags.as_ref().ok_or_else(missing)?)?;
     let password = read_password(&wish)?;
     let name = name.to_owned();
     let put = move |access: &mut Access| {
@@ -92,9 +93,7 @@ async fn put(context: &Context, request: &Request, name: &str) -> Result<Answer,
         if let Some(password) = password {
             user.password = password;
         }
-        if let Some(tags) = tags {
-            user.tags = tags;
-        }
+        user.tags = tags;
         access.put_user(user).map(|()| is_new)
     };
     Ok(if context.edit(put).await?? { Answer::Created(None) } else { Answer::Done })

@@ -66,7 +66,9 @@ mod tests {
         let mut waiters = Waiters::default();
         for position in [10, 20, 30] {
             let told = Arc::clone(&told);
-            let call = move || drop(told.fetch_add(1, Ordering::Relaxed));
+            let call = move || {
+                told.fetch_add(1, Ordering::Relaxed);
+            };
             waiters.0.push_back((Position::from_raw(position), Box::new(call)));
         }
         waiters.tell(Position::from_raw(20));

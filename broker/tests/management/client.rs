@@ -252,7 +252,7 @@ impl Amqp {
             let mut buffer = [0; 4096];
             let count = self.socket.read(&mut buffer).await.expect("the broker writes");
             assert!(count > 0, "the broker has closed");
-            self.read.extend_from_slice(&buffer[..count]);
+            self.read.extend(buffer.iter().take(count));
         }
     }
 }

@@ -57,7 +57,8 @@ fn read_property(read: &mut Properties, name: &str, value: &Value) -> Result<(),
             let headers = json_table::to_table(headers).map_err(|error| wrong(&error.to_string()))?;
             read.headers = Some(headers);
         }
-        _ => return Err(Failure::Bad(format!("unknown_property: {name}"))),
+        // RabbitMQ passes over what it does not know.
+        _ => {}
     }
     Ok(())
 }
@@ -118,7 +119,7 @@ mod tests {
 
     #[test]
     fn properties_that_are_none_are_refused() {
-        for wrong in [json!({"nothing": 1}), json!({"priority": 256}), json!({"headers": 1}), json!(7)] {
+        for wrong in [json!({"priority": 256}), json!({"headers": 1}), json!(7)] {
             assert!(read(&wrong).is_err(), "{wrong}");
         }
         assert!(read(&json!([])).is_ok());

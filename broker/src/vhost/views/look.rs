@@ -27,6 +27,16 @@ impl Vhost {
         }
     }
 
+    /// Whether there is a queue of that name.
+    pub fn has_queue(&self, name: &str) -> bool {
+        self.topology.queues().find(name).is_some()
+    }
+
+    /// Whether there is an exchange of that name.
+    pub fn has_exchange(&self, name: &str) -> bool {
+        self.topology.find(name).is_some()
+    }
+
     /// One queue.
     pub fn queue_view(&self, name: &str) -> Option<QueueView> {
         let id = self.topology.queues().find(name)?;
