@@ -339,8 +339,14 @@ impl Shared {
             let handles: Vec<_> = state.vhosts.drain().map(|(_, handle)| handle).collect();
             (handles, std::mem::take(&mut state.threads))
         };
-        for handle in handles {
-            let _ended_already = handle.commands.blocking_send(Command::Stop);
+        // On a thread of its own: whoever drops a broker may stand in a runtime, where waiting for a channel is refused.
+        let told = std::thread::spawn(move || {
+            for handle in handles {
+                let _ended_already = handle.commands.blocking_send(Command::Stop);
+            }
+        });
+        if told.join().is_err() {
+            tracing::error!("the virtual hosts could not be told to stop");
         }
         for thread in threads.into_values() {
             if thread.join().is_err() {
