@@ -17,8 +17,8 @@ use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
 use super::{
     answer::{Answer, Failure, respond},
     context::Context,
-    home, login, metrics,
-    rates::Rates,
+    home, login, metrics, overview,
+    rates::{PERIOD, Rates},
     request::{self, Request},
     route::route,
     text::Query,
@@ -60,6 +60,7 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     };
     let context = Context { shared, rates: Rates::default() };
     let desk = Arc::new(Desk { context, large: Semaphore::new(LARGE_BODIES_MAX) });
+    tokio::spawn(sample(Arc::clone(&desk)));
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let (socket, peer) = match listener.accept().await {
@@ -79,6 +80,17 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
             connection(socket, peer, desk).await;
             drop(permit);
         });
+    }
+}
+
+/// Looks at the counters now and then.
+async fn sample(desk: Arc<Desk>) {
+    let mut period = tokio::time::interval(PERIOD);
+    loop {
+        period.tick().await;
+        if let Err(failure) = overview::sample(&desk.context).await {
+            tracing::debug!(%failure, "counters are not looked at");
+        }
     }
 }
 

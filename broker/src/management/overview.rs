@@ -12,6 +12,7 @@ use super::{
     login, paging, queues,
     rates::COUNTS,
     request::Request,
+    vhosts,
 };
 use crate::{RABBITMQ_VERSION, exchange::kind::Matching, server::VhostHandle, vhost::views::Totals};
 
@@ -102,14 +103,29 @@ pub(super) fn sum<'a>(all: impl IntoIterator<Item = &'a Totals>) -> Totals {
     sum
 }
 
+/// Takes a look at the counters of all virtual hosts together, so that whoever asks next finds rates.
+pub(super) async fn sample(context: &Context) -> Result<(), Failure> {
+    let vhosts = context.shared.vhosts();
+    let all = totals(&vhosts).await?;
+    let counts = message_counts(&sum(all.iter().map(|(_, totals)| totals)));
+    context.rates.look(&key(&vhosts), counts, Instant::now());
+    for (name, totals) in &all {
+        vhosts::look(context, name, totals);
+    }
+    Ok(())
+}
+
+/// Users that see other virtual hosts have other sums.
+fn key(vhosts: &[VhostHandle]) -> String {
+    format!("overview\0{}", vhosts.iter().map(VhostHandle::name).collect::<Vec<_>>().join("\0"))
+}
+
 async fn overview(context: &Context, request: &Request) -> Result<Answer, Failure> {
     let vhosts = context.seen(&request.user);
     let all = totals(&vhosts).await?;
     let sum = sum(all.iter().map(|(_, totals)| totals));
-    // Users that see other virtual hosts have other sums.
-    let key = format!("overview\0{}", vhosts.iter().map(VhostHandle::name).collect::<Vec<_>>().join("\0"));
     let counts = message_counts(&sum);
-    let rates = context.rates.look(&key, counts, Instant::now());
+    let rates = context.rates.look(&key(&vhosts), counts, Instant::now());
     let mut shown = about(context);
     shown.insert("message_stats".to_owned(), message_stats(&sum, &counts, &rates).into());
     shown.insert("churn_rates".to_owned(), churn(&sum));

@@ -279,8 +279,16 @@ fn filled(queue: &QueueView) -> Map<String, Value> {
         "message_bytes_unacknowledged": queue.unacked_bytes,
         "message_bytes_ram": queue.memory_bytes,
         "memory": queue.memory_bytes,
-        "idle_since_ms": queue.used_at_ms,
+        "messages_persistent": queue.stored,
+        "head_message_timestamp": null,
+        "idle_since": moment(queue.used_at_ms),
     }))
+}
+
+/// A time as RabbitMQ writes it: RFC 3339 with its offset as digits.
+fn moment(ms: u64) -> String {
+    let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(ms);
+    format!("{}+00:00", humantime::format_rfc3339_millis(at).to_string().trim_end_matches('Z'))
 }
 
 /// The map of an object.

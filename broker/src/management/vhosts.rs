@@ -12,6 +12,7 @@ use super::{
     connections,
     context::{Context, blocking, rate},
     login, paging, queues,
+    rates::COUNTS,
     request::Request,
 };
 use crate::{
@@ -200,9 +201,14 @@ async fn show(context: &Context, vhost: &VirtualHost) -> Value {
     shown.into()
 }
 
+/// Takes a look at the counters of one.
+pub(super) fn look(context: &Context, name: &str, totals: &Totals) -> [f64; COUNTS] {
+    context.rates.look(&format!("vhost\0{name}"), queues::counts(&totals.queue_stats), Instant::now())
+}
+
 fn counted(context: &Context, name: &str, totals: &Totals) -> Map<String, Value> {
     let counts = queues::counts(&totals.queue_stats);
-    let rates = context.rates.look(&format!("vhost\0{name}"), counts, Instant::now());
+    let rates = look(context, name, totals);
     queues::object(json!({
         "messages": totals.ready + totals.unacked,
         "messages_details": rate(0.0),

@@ -50,6 +50,8 @@ pub struct QueueView {
     pub unacked: u64,
     /// Bytes of their bodies.
     pub unacked_bytes: u64,
+    /// Messages that the log holds, of those that wait and those that are out.
+    pub stored: u64,
     /// Bytes of memory for messages that wait.
     pub memory_bytes: usize,
     /// How many consume.

@@ -8,6 +8,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    fmt,
     time::{Duration, Instant},
 };
 
@@ -233,21 +234,21 @@ impl Amqp {
             // What has come is taken first: it may be the reason why nothing can be sent any more.
             biased;
             read = reader.read_buf(&mut self.input) => match read {
-                Ok(0) => return Err(self.broken("it was closed")),
+                Ok(0) => return Err(self.broken(&"it was closed")),
                 Ok(_) => self.heartbeat.heard(self.now_ms()),
-                Err(error) => return Err(self.broken(error)),
+                Err(error) => return Err(self.broken(&error)),
             },
             written = writer.write(&self.out), if !self.out.is_empty() => match written {
                 Ok(count) => {
                     self.out.advance(count);
                     self.heartbeat.sent(self.now_ms());
                 }
-                Err(error) => return Err(self.broken(error)),
+                Err(error) => return Err(self.broken(&error)),
             },
             () = tokio::time::sleep(Duration::from_millis(pause)) => {}
         }
         match self.heartbeat.due(self.now_ms()) {
-            Beat::Dead => Err(self.broken("nothing was heard for two heartbeats")),
+            Beat::Dead => Err(self.broken(&"nothing was heard for two heartbeats")),
             Beat::Send if self.out.is_empty() => {
                 self.out.extend_from_slice(&HEARTBEAT);
                 Ok(())
@@ -336,7 +337,7 @@ impl Amqp {
         AmqpError::Ended { address: self.address.clone(), code, text: text.to_owned() }
     }
 
-    fn broken(&self, reason: impl ToString) -> AmqpError {
+    fn broken(&self, reason: &dyn fmt::Display) -> AmqpError {
         AmqpError::Broken { address: self.address.clone(), reason: reason.to_string() }
     }
 

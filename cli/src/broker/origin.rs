@@ -218,6 +218,6 @@ mod tests {
         let deaths = FieldValue::Array(vec![death("orders", &["new"])]);
         let headers = Some(table(&[(X_DEATH, deaths)]));
         let only = Properties { headers, delivery_mode: Some(2), ..Properties::default() };
-        assert_eq!(restored(&only, true), Properties { headers: None, ..only.clone() });
+        assert_eq!(restored(&only, true), Properties { headers: None, ..only });
     }
 }

@@ -155,7 +155,7 @@ impl Link {
                 channel::CloseOk {}.encode(at, &mut self.out);
                 bail!("channel {at} is closed: {} {}", close.reply_code, close.reply_text);
             }
-            _ => return Ok(Some(Incoming::Reply(at, payload.clone()))),
+            _ => return Ok(Some(Incoming::Reply(at, Bytes::copy_from_slice(payload)))),
         };
         Ok(Some(Incoming::Event(event)))
     }

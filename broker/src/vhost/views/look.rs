@@ -65,6 +65,7 @@ impl Vhost {
             ready_bytes: queue.ready_bytes(),
             unacked: queue.unacked,
             unacked_bytes: queue.unacked_bytes,
+            stored: queue.index.len(),
             memory_bytes: queue.warm_bytes(),
             consumers: queue.consumers.len(),
             consumers_ready: queue.consumers.front().is_some(),

@@ -36,35 +36,17 @@ struct Found {
 
 /// Reads each log of a directory.
 pub(super) fn run(options: &InspectOptions) -> anyhow::Result<Answer> {
-    let directories = directories(&options.directory)?;
     let (mut is_whole, mut has_queue, mut values) = (true, options.queue.is_none(), Vec::new());
-    for (at, directory) in directories.iter().enumerate() {
+    for (at, directory) in directories(&options.directory)?.iter().enumerate() {
         let mut log =
             inspect(directory).with_context(|| format!("cannot read the log in {}", directory.display()))?;
-        let mut queues = queues(&log);
-        if let Some(wanted) = &options.queue {
-            queues.retain(|number, queue| is_wanted(*number, queue, wanted));
-            has_queue |= !queues.is_empty();
-        }
+        let queues = queues(&log, options.queue.as_deref());
         is_whole &= log.recovered.damage.is_empty();
-        match (options.format, options.records) {
-            (ResourceFormat::Table | ResourceFormat::Wide, with_records) => {
-                if at > 0 {
-                    output::line("")?;
-                }
-                show(directory, &log, &queues, options)?;
-                if with_records {
-                    output::line("")?;
-                    records::print(&mut log, &queues, options)?;
-                }
-            }
-            (ResourceFormat::Json | ResourceFormat::Yaml, true) => {
-                output::line(value(directory, &log, &queues).to_string())?;
-                records::print(&mut log, &queues, options)?;
-            }
-            (ResourceFormat::Json | ResourceFormat::Yaml, false) => {
-                values.push(value(directory, &log, &queues));
-            }
+        has_queue |= !queues.is_empty();
+        if is_for_programs(options) && !options.records {
+            values.push(value(directory, &log, &queues));
+        } else {
+            print(at, directory, &mut log, &queues, options)?;
         }
     }
     match options.format {
@@ -78,6 +60,33 @@ pub(super) fn run(options: &InspectOptions) -> anyhow::Result<Answer> {
         output::note(format!("there is no queue {} in it", options.queue.as_deref().unwrap_or_default()));
     }
     Ok((is_whole && has_queue).into())
+}
+
+const fn is_for_programs(options: &InspectOptions) -> bool {
+    matches!(options.format, ResourceFormat::Json | ResourceFormat::Yaml)
+}
+
+/// One log after the other, each with its records if they are wanted.
+fn print(
+    at: usize,
+    directory: &Path,
+    log: &mut Inspection,
+    queues: &BTreeMap<u32, Found>,
+    options: &InspectOptions,
+) -> anyhow::Result<()> {
+    if is_for_programs(options) {
+        output::line(value(directory, log, queues).to_string())?;
+        return records::print(log, queues, options);
+    }
+    if at > 0 {
+        output::line("")?;
+    }
+    show(directory, log, queues, options)?;
+    if options.records {
+        output::line("")?;
+        records::print(log, queues, options)?;
+    }
+    Ok(())
 }
 
 /// The logs of a directory: itself, or those of a data directory.
@@ -100,8 +109,8 @@ fn directories(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Queues by number: those that are declared, and those that have messages.
-fn queues(log: &Inspection) -> BTreeMap<u32, Found> {
+/// Queues by number: those that are declared, and those that have messages; or the one that is wanted.
+fn queues(log: &Inspection, wanted: Option<&str>) -> BTreeMap<u32, Found> {
     let topology = log.recovered.state.topology.iter();
     let mut declared = declared_queues(topology.map(|(key, value)| (key.as_str(), value.as_ref())));
     let mut found: BTreeMap<u32, Found> = BTreeMap::new();
@@ -112,6 +121,7 @@ fn queues(log: &Inspection) -> BTreeMap<u32, Found> {
         let summary = QueueSummary { queue, messages: 0, bytes: 0, delivered: 0, seqs: None };
         found.insert(queue, Found { declared: Some(declared), summary });
     }
+    found.retain(|number, queue| wanted.is_none_or(|wanted| is_wanted(*number, queue, wanted)));
     found
 }
 

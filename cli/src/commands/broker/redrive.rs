@@ -32,6 +32,8 @@ pub(super) async fn run(options: &RedriveOptions) -> anyhow::Result<Answer> {
     let amqp = Amqp::connect(Address::find(options.amqp.as_deref()), credentials).await?;
     let mut shown = Shown::new();
     let job = tokio::select! {
+        // What is done counts, also when it was done at the moment of the second Ctrl-C.
+        biased;
         job = redrive::run(amqp, plan(options), interrupted(), |progress| shown.show(progress)) => job,
         () = interrupted_twice() => anyhow::bail!("interrupted: what had not been acknowledged is in its queue"),
     };
