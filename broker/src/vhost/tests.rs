@@ -6,6 +6,7 @@ mod delivery;
 mod harness;
 mod keeping;
 mod limits;
+mod safe;
 mod simulation;
 
 use harness::{Client, World};
