@@ -243,7 +243,7 @@ impl Shared {
         &self,
         name: &str,
         commands: mpsc::Sender<Command>,
-        mut orders: mpsc::Receiver<Command>,
+        orders: mpsc::Receiver<Command>,
     ) -> Result<(String, u64, JoinHandle<()>), StartError> {
         let opened = open::open(&self.data_dir, name, Options::default());
         let (lock, opened) =
@@ -267,24 +267,16 @@ impl Shared {
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         let run = move || {
             let state = recovered.state;
-            let recovered = Vhost::recover(&vhost, state, appender, access, limits, clock::now_ms());
-            let state = match recovered {
-                Ok(state) => state,
+            match Vhost::recover(&vhost, state, appender, access, limits, clock::now_ms()) {
+                Ok(state) => {
+                    let _starter_waits = tell.send(Ok(()));
+                    host::run(&runtime, Host::new(state, log_id, jobs, reads), orders);
+                }
                 Err(error) => {
                     let _starter_waits = tell.send(Err(error));
-                    return;
+                    drop((jobs, reads, orders));
                 }
-            };
-            let _starter_waits = tell.send(Ok(()));
-            let host = Host::new(state, log_id, jobs, reads);
-            tokio::task::LocalSet::new().block_on(&runtime, async {
-                tokio::task::spawn_local(std::rc::Rc::clone(&host).write());
-                tokio::task::spawn_local(std::rc::Rc::clone(&host).tick());
-                host.end_turn();
-                host.obey(&mut orders).await;
-                host.stop(&mut orders).await;
-            });
-            drop(orders);
+            }
             for thread in [log, reader] {
                 if thread.join().is_err() {
                     tracing::error!(vhost, "a thread of the log ended by a panic");

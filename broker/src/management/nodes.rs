@@ -66,16 +66,10 @@ async fn node(context: &Context) -> Result<Value, Failure> {
         "disk_free_alarm": usage.disk_free_bytes < watermarks.disk_free_bytes,
         "rates_mode": "basic",
         "enabled_plugins": ["rabbitmq_management", "rabbitmq_prometheus", "rabbitmq_delayed_message_exchange"],
-        "applications": [
-            {"name": "rabbit", "description": "RabbitMQ", "version": RABBITMQ_VERSION},
-            {"name": "weft", "description": "Weft broker", "version": facts.version},
-        ],
+        "applications": applications(&facts.version),
         "rabbitmq_version": RABBITMQ_VERSION,
         "exchange_types": overview::exchange_types(),
-        "auth_mechanisms": [
-            {"name": "PLAIN", "description": "", "enabled": true},
-            {"name": "AMQPLAIN", "description": "", "enabled": true},
-        ],
+        "auth_mechanisms": [mechanism("PLAIN"), mechanism("AMQPLAIN")],
         "contexts": overview::contexts(context),
         "partitions": [],
         "log_files": [],
@@ -83,6 +77,17 @@ async fn node(context: &Context) -> Result<Value, Failure> {
         "cluster_links": [],
         "net_ticktime": 60,
     }))
+}
+
+fn applications(version: &str) -> Value {
+    json!([
+        {"name": "rabbit", "description": "RabbitMQ", "version": RABBITMQ_VERSION},
+        {"name": "weft", "description": "Weft broker", "version": version},
+    ])
+}
+
+fn mechanism(name: &str) -> Value {
+    json!({"name": name, "description": "", "enabled": true})
 }
 
 /// Files that this process may have open.

@@ -130,18 +130,16 @@ impl Entering {
             None if consumed == 0 => return None,
             None => Next::On,
             Some(ServerEvent::Authenticate(login)) => {
-                let user = authenticate(&self.shared, self.peer, &login);
+                self.user = authenticate(&self.shared, self.peer, &login);
                 self.mechanism = match &login {
                     Login::Password { mechanism, .. } => mechanism.name().to_owned(),
                     Login::External { .. } => "EXTERNAL".to_owned(),
                 };
-                match user {
-                    Some(user) => {
-                        self.user = Some(user);
-                        self.handshake.accept(&mut self.out);
-                        Next::On
-                    }
-                    None => Next::Over(self.handshake.deny(&mut self.out)),
+                if self.user.is_some() {
+                    self.handshake.accept(&mut self.out);
+                    Next::On
+                } else {
+                    Next::Over(self.handshake.deny(&mut self.out))
                 }
             }
             Some(ServerEvent::Open { virtual_host }) => {
@@ -156,15 +154,7 @@ impl Entering {
                     }
                 }
             }
-            Some(ServerEvent::WrongProtocol(header)) => {
-                tracing::warn!(peer = %self.peer, ?header, "a client speaks another protocol");
-                Next::Over(Farewell::Told)
-            }
-            Some(ServerEvent::Failed { refusal, farewell }) => {
-                tracing::warn!(peer = %self.peer, %refusal, "a login failed");
-                Next::Over(farewell)
-            }
-            Some(ServerEvent::Closed) => Next::Over(Farewell::Told),
+            Some(event) => Next::Over(failed(self.peer, &event)),
         };
         self.buffer.advance(consumed);
         Some(next)
@@ -207,6 +197,21 @@ impl Entering {
             tracing::warn!(vhost = vhost.name(), "the virtual host is ending, a connection is dropped");
         }
         Ok(())
+    }
+}
+
+/// Why a login ended, for the log; how its client is left.
+fn failed(peer: SocketAddr, event: &ServerEvent<'_>) -> Farewell {
+    match event {
+        ServerEvent::WrongProtocol(header) => {
+            tracing::warn!(%peer, ?header, "a client speaks another protocol");
+            Farewell::Told
+        }
+        ServerEvent::Failed { refusal, farewell } => {
+            tracing::warn!(%peer, %refusal, "a login failed");
+            *farewell
+        }
+        _ => Farewell::Told,
     }
 }
 

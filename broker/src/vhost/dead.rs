@@ -3,16 +3,15 @@
 
 use std::{rc::Rc, sync::Arc};
 
-pub(super) use super::death::Reason;
 use super::{
     Vhost,
-    death::{self, Death},
+    death::{self, Death, Reason},
     dispatch::settle,
     publish::Routing,
     turn::{Purpose, Want},
 };
 use crate::{
-    amqp::properties::{self, PropertiesView},
+    amqp::properties::{self, PropertiesError, PropertiesView},
     exchange::QueueId,
     message::{Message, Parts, Traits},
     queue::Entry,
@@ -83,8 +82,7 @@ impl Vhost {
     fn send_on(&mut self, dead: &Dead, message: &Message, onward: &Onward) {
         let view = PropertiesView::parse(message.properties()).unwrap_or_default();
         let mut headers = view.headers.and_then(|table| table.decode().ok());
-        let has_died = message.traits().has_died;
-        if let Some(headers) = headers.as_mut().filter(|_| !has_died) {
+        if let Some(headers) = headers.as_mut().filter(|_| !message.traits().has_died) {
             death::forget(headers);
         }
         let copied: Vec<String> = super::carbon::kept(headers.as_ref());
@@ -98,18 +96,7 @@ impl Vhost {
             expiration: view.expiration.and_then(|bytes| std::str::from_utf8(bytes).ok()),
             at: self.now_ms / 1000,
         };
-        let rewritten = properties::rewrite(message.properties(), |properties| {
-            properties.expiration = None;
-            let headers = properties.headers.get_or_insert_default();
-            if !has_died {
-                death::forget(headers);
-            }
-            death::record(headers, &death);
-            if onward.routing_key.is_some() {
-                headers.remove("CC");
-            }
-        });
-        let Ok(rewritten) = rewritten else {
+        let Ok(rewritten) = with_death(message, &death, onward.routing_key.is_some()) else {
             self.settle_dead(dead);
             return;
         };
@@ -167,4 +154,19 @@ impl Vhost {
         dead.entry.message = message;
         self.turn.dead.push_back(dead);
     }
+}
+
+/// The properties of a message that tell of its death, without its time to live; without `CC` where it has a new key.
+fn with_death(message: &Message, death: &Death<'_>, has_new_key: bool) -> Result<Vec<u8>, PropertiesError> {
+    properties::rewrite(message.properties(), |properties| {
+        properties.expiration = None;
+        let headers = properties.headers.get_or_insert_default();
+        if !message.traits().has_died {
+            death::forget(headers);
+        }
+        death::record(headers, death);
+        if has_new_key {
+            headers.remove("CC");
+        }
+    })
 }

@@ -3,7 +3,8 @@
 use super::{
     Vhost,
     channel::UNACKED_BYTES_MAX,
-    dead::{Dead, Reason},
+    dead::Dead,
+    death::Reason,
     session::Session,
     sessions::Sessions,
     store::Store,

@@ -253,11 +253,7 @@ impl Vhost {
             if *ids != basic::Publish::IDS {
                 return Err(refuse::unimplemented().by(*ids));
             }
-            let body = match (body, held) {
-                (content::Body::Gathered(bytes), _) => Body::Shared(bytes.into()),
-                (content::Body::Frame(_), Some(held)) => Body::Shared(held.clone()),
-                (content::Body::Frame(bytes), None) => Body::Borrowed(bytes),
-            };
+            let body = Body::of(body, held);
             let publish = Publish {
                 exchange,
                 routing_key,

@@ -3,12 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{
-    Vhost,
-    dead::{Dead, Reason},
-    publish::Fate,
-    store,
-};
+use super::{Vhost, dead::Dead, death::Reason, publish::Fate, store};
 use crate::{
     amqp::{
         table::{RawTable, view::ValueView},

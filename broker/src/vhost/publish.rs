@@ -21,6 +21,7 @@ use super::{
 use crate::{
     access::permission::{Action, Resource},
     amqp::{
+        content,
         properties::{self, Summary},
         reply::ReplyCode,
         table::RawTable,
@@ -53,7 +54,16 @@ pub(super) enum Body<'a> {
     Shared(Bytes),
 }
 
-impl Body<'_> {
+impl<'a> Body<'a> {
+    /// A body as it was put together; `held` where the bytes of its one frame may be kept.
+    pub(super) fn of(body: content::Body<'a>, held: Option<&Bytes>) -> Self {
+        match (body, held) {
+            (content::Body::Gathered(bytes), _) => Self::Shared(bytes.into()),
+            (content::Body::Frame(_), Some(held)) => Self::Shared(held.clone()),
+            (content::Body::Frame(bytes), None) => Self::Borrowed(bytes),
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
             Self::Borrowed(bytes) => bytes.len(),
@@ -102,16 +112,12 @@ impl Vhost {
         let summary = Summary::of(publish.properties)?;
         let traits = self.traits_of(at, &summary)?;
         let raw = summary.headers;
-        let (keys, rewritten) = carbon::copies(publish.properties, raw)?;
-        let reply = self.reply_key(at, summary.reply_to)?;
-        let rewritten = match reply {
-            Some(key) => {
-                let from = rewritten.as_deref().unwrap_or(publish.properties);
-                let named = properties::rewrite(from, |properties| properties.reply_to = Some(key.into()));
-                Some(named?)
-            }
-            None => rewritten,
-        };
+        let (keys, mut rewritten) = carbon::copies(publish.properties, raw)?;
+        if let Some(key) = self.reply_key(at, summary.reply_to)? {
+            let from = rewritten.as_deref().unwrap_or(publish.properties);
+            let named = properties::rewrite(from, |properties| properties.reply_to = Some(key.into()));
+            rewritten = Some(named?);
+        }
         let parts = Parts {
             exchange: publish.exchange,
             routing_key: publish.routing_key,
@@ -123,6 +129,17 @@ impl Vhost {
         };
         self.stats.published += 1;
         self.note_publisher(at.session);
+        self.carry(at, publish, (exchange, keys), (message, raw))
+    }
+
+    /// Within a transaction it waits; else it goes to its queues.
+    fn carry(
+        &mut self,
+        at: Address,
+        publish: &Publish<'_>,
+        (exchange, keys): (ExchangeId, Vec<String>),
+        (message, raw): (Arc<Message>, Option<RawTable<'_>>),
+    ) -> Result<(), Refusal> {
         let Some(session) = self.sessions.one_mut(at.session) else { return Ok(()) };
         let Some(channel) = session.channel_mut(at.channel) else { return Ok(()) };
         channel.counts.published += 1;

@@ -3,7 +3,8 @@
 
 use super::{
     Vhost,
-    dead::{Dead, Reason},
+    dead::Dead,
+    death::Reason,
     timers::TimerKey,
     turn::{Purpose, Want},
 };

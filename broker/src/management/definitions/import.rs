@@ -182,14 +182,10 @@ fn declare(vhost: &mut Vhost, id: SessionId, declaration: &Declaration) -> Resul
     match declaration {
         Declaration::Queue(queue) if vhost.has_queue(&queue.name) => Ok(()),
         Declaration::Queue(queue) => {
-            let declare = queue::Declare {
-                queue: &queue.name,
-                durable: queue.durable,
-                auto_delete: queue.auto_delete,
-                no_wait: true,
-                arguments,
-                ..queue::Declare::default()
-            };
+            let (durable, auto_delete) = (queue.durable, queue.auto_delete);
+            let named =
+                queue::Declare { queue: &queue.name, durable, auto_delete, arguments, ..Default::default() };
+            let declare = queue::Declare { no_wait: true, ..named };
             visit::say(vhost, id, &Amqp::Queue(Queue::Declare(declare)))
         }
         // What each virtual host has from the start.

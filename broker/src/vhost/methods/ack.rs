@@ -14,7 +14,8 @@ use crate::{
     vhost::{
         Vhost,
         channel::Mode,
-        dead::{Dead, Reason},
+        dead::Dead,
+        death::Reason,
         dispatch::settle,
         refuse::{self, Refusal},
         tx::Settlement,

@@ -174,6 +174,18 @@ impl Vhost {
             self.check_equivalent(at, id, declare, &arguments)?;
             return Ok((id, name));
         }
+        self.create_asked(at, declare, &name, arguments).map(|id| (id, Rc::clone(&name)))
+    }
+
+    /// A queue that is not there yet.
+    fn create_asked(
+        &mut self,
+        at: Address,
+        declare: &Declare<'_>,
+        name: &Rc<str>,
+        arguments: FieldTable,
+    ) -> Result<QueueId, Refusal> {
+        let generated = declare.queue.is_empty();
         let is_trusted = self.sessions.one(at.session).is_some_and(|session| session.is_trusted);
         if !generated && !is_trusted && name.starts_with(RESERVED) {
             let text = format!("queue name '{name}' contains reserved prefix 'amq.*'");
@@ -181,7 +193,7 @@ impl Vhost {
         }
         arguments::check(&arguments::Declaration {
             vhost: &self.name,
-            queue: &name,
+            queue: name,
             is_server_named: generated,
             durable: declare.durable,
             exclusive: declare.exclusive,
@@ -190,17 +202,16 @@ impl Vhost {
         })
         .map_err(|error| refuse::declare(&error))?;
         let count = u64::try_from(self.queues.len()).unwrap_or(u64::MAX);
-        self.access.add_queue(&self.name, &name, count).map_err(|refused| refuse::access(&refused))?;
+        self.access.add_queue(&self.name, name, count).map_err(|refused| refuse::access(&refused))?;
         let declaration = Declaration {
-            name: Rc::clone(&name),
+            name: Rc::clone(name),
             durable: declare.durable,
             auto_delete: declare.auto_delete,
             exclusive: declare.exclusive,
             arguments,
         };
         let owner = declare.exclusive.then_some(at.session);
-        let id = self.create_queue(declaration, owner)?;
-        Ok((id, name))
+        self.create_queue(declaration, owner)
     }
 
     fn check_equivalent(
