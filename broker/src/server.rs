@@ -249,9 +249,7 @@ impl Shared {
         let (lock, opened) =
             opened.map_err(|source| StartError::Open { vhost: name.to_owned(), source: Box::new(source) })?;
         let Opened { identity, recovered, appender, writer, sums } = opened;
-        for damage in &recovered.damage {
-            tracing::error!(vhost = name, %damage, "the log is damaged; what follows is kept");
-        }
+        report_damage(name, &recovered.damage);
         let failed = |source| StartError::System { what: "the threads of a virtual host", source };
         let directory = open::directory(&self.data_dir, name);
         let (reads, reader) = reader::spawn(name, &directory, sums, commands.clone()).map_err(failed)?;
@@ -270,7 +268,7 @@ impl Shared {
             match Vhost::recover(&vhost, state, appender, access, limits, clock::now_ms()) {
                 Ok(state) => {
                     let _starter_waits = tell.send(Ok(()));
-                    host::run(&runtime, Host::new(state, log_id, jobs, reads), orders);
+                    host::run(&runtime, &Host::new(state, log_id, jobs, reads), orders);
                 }
                 Err(error) => {
                     let _starter_waits = tell.send(Err(error));
@@ -345,6 +343,12 @@ impl Shared {
                 tracing::error!("the thread of a virtual host ended by a panic");
             }
         }
+    }
+}
+
+fn report_damage(vhost: &str, damage: &[crate::log::recovery::Damage]) {
+    for damage in damage {
+        tracing::error!(vhost, %damage, "the log is damaged; what follows is kept");
     }
 }
 

@@ -100,6 +100,8 @@ debian kubernetes-client kubectl
 debian valgrind valgrind
 debian nginx-light nginx
 debian haproxy haproxy
+# What an unpacked HAProxy needs and a bare Debian lacks.
+[ -x "$root/usr/sbin/haproxy" ] && ! ls "$root"/usr/lib/*/liblua5.3.so.0 >/dev/null 2>&1 && unpack liblua liblua5.3-0
 rabbitmq
 amqp_tools
 node_package amqplib 2.3.1

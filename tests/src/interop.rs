@@ -42,6 +42,13 @@ pub fn program(test: &str, name: &str) -> Option<PathBuf> {
     found
 }
 
+/// Where the libraries of unpacked Debian packages are, as `LD_LIBRARY_PATH` wants it.
+pub fn libraries() -> String {
+    let folder = repository().join("target/interop/root/usr/lib");
+    let machine = |machine: &str| folder.join(machine).display().to_string();
+    [machine("x86_64-linux-gnu"), machine("aarch64-linux-gnu")].join(":")
+}
+
 /// A program that a package of the Python environment brings, by its path among the packages; without it the test is
 /// reported as skipped.
 pub fn program_of_python(test: &str, path: &str) -> Option<PathBuf> {

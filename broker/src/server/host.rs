@@ -89,10 +89,10 @@ pub(super) struct Host {
 }
 
 /// Serves a virtual host on this thread until it is told to stop.
-pub(super) fn run(runtime: &tokio::runtime::Runtime, host: Rc<Host>, mut orders: mpsc::Receiver<Command>) {
+pub(super) fn run(runtime: &tokio::runtime::Runtime, host: &Rc<Host>, mut orders: mpsc::Receiver<Command>) {
     tokio::task::LocalSet::new().block_on(runtime, async {
-        tokio::task::spawn_local(Rc::clone(&host).write());
-        tokio::task::spawn_local(Rc::clone(&host).tick());
+        tokio::task::spawn_local(Rc::clone(host).write());
+        tokio::task::spawn_local(Rc::clone(host).tick());
         host.end_turn();
         host.obey(&mut orders).await;
         host.stop(&mut orders).await;

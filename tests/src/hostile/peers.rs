@@ -84,7 +84,7 @@ impl Kind {
             }
             Self::Haproxy => {
                 fs::write(&file, haproxy(backend, http1, http2))?;
-                command.arg("-db").arg("-f").arg(&file);
+                command.arg("-db").arg("-f").arg(&file).env("LD_LIBRARY_PATH", interop::libraries());
             }
             Self::Envoy => {
                 let file = dir.join("config.json");
@@ -112,7 +112,7 @@ fn free() -> anyhow::Result<SocketAddr> {
 
 fn version(kind: Kind, program: &Path) -> String {
     let argument = if kind == Kind::Envoy { "--version" } else { "-v" };
-    let output = Command::new(program).arg(argument).output();
+    let output = Command::new(program).arg(argument).env("LD_LIBRARY_PATH", interop::libraries()).output();
     let text = output.map(|output| [output.stdout, output.stderr].concat()).unwrap_or_default();
     let text = String::from_utf8_lossy(&text).into_owned();
     let is_number =

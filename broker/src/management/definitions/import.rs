@@ -207,13 +207,14 @@ fn declare(vhost: &mut Vhost, id: SessionId, declaration: &Declaration) -> Resul
         // The default exchange's bindings are there with their queues.
         Declaration::Binding(binding) if binding.source.is_empty() => Ok(()),
         Declaration::Binding(binding) => {
-            let end = match binding.destination_type.as_str() {
-                "exchange" => End::Exchange(binding.destination.as_str().into()),
-                _ => End::Queue(binding.destination.as_str().into()),
-            };
+            let end = end_of(&binding.destination_type, &binding.destination);
             visit::say(vhost, id, &bind_method(&binding.source, &end, &binding.routing_key, arguments))
         }
     }
+}
+
+fn end_of(kind: &str, name: &str) -> End {
+    if kind == "exchange" { End::Exchange(name.into()) } else { End::Queue(name.into()) }
 }
 
 #[cfg(test)]

@@ -26,6 +26,9 @@ struct Fate {
     may_have_moved: bool,
 }
 
+/// What waits for its confirm, by tag: queues and bodies.
+type Waiting = BTreeMap<u64, Vec<(String, String)>>;
+
 /// The model.
 #[derive(Debug, Default)]
 pub(super) struct Promises {
@@ -34,7 +37,7 @@ pub(super) struct Promises {
     /// Publishes so far, by publisher.
     counts: HashMap<usize, u64>,
     /// Of each publisher's connection: the last tag, and what waits for its confirm.
-    waiting: Vec<(u64, BTreeMap<u64, Vec<(String, String)>>)>,
+    waiting: Vec<(u64, Waiting)>,
     /// Deliveries that are out: tag, queue, body.
     out: BTreeMap<u64, (String, String)>,
     /// Acknowledgements that no group holds yet, and those that one does.
