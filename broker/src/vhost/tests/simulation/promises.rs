@@ -198,10 +198,7 @@ fn in_order(drained: &[(String, String)]) {
     for (queue, body) in drained.iter().filter(|(queue, _)| !queue.starts_with(DEAD)) {
         let publisher = body.split('/').next().unwrap_or_default();
         let before = last.insert((queue, publisher), body);
-        assert!(
-            before.is_none_or(|before| before < body.as_str()),
-            "{queue}: {:.20} after {before:.20?}",
-            body
-        );
+        let is_next = before.is_none_or(|before| before < body.as_str());
+        assert!(is_next, "{queue}: {body:.20} after {before:.20?}");
     }
 }
