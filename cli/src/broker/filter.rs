@@ -88,7 +88,7 @@ fn fits(pattern: &str, key: &str) -> bool {
                 at += 1;
             }
             (Some(wanted), Some(found)) if *wanted == "*" || wanted == found => {
-                (at, word) = (at + 1, word + 1)
+                (at, word) = (at + 1, word + 1);
             }
             (None, None) => return true,
             _ => {

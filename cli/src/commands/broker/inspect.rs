@@ -250,7 +250,7 @@ mod tests {
         assert!(error.contains("--data-dir"), "{error}");
         fs::write(log.join(IDENTITY), "")?;
         for directory in [data.path(), &data.path().join("mq"), &log] {
-            assert_eq!(directories(directory)?, [log.clone()]);
+            assert_eq!(directories(directory)?, std::slice::from_ref(&log));
         }
         Ok(())
     }

@@ -47,9 +47,9 @@ async fn one(options: &QueuesOptions, name: &str) -> anyhow::Result<Answer> {
     };
     let bindings = management.bindings_of(vhost, name).await?;
     match format {
-        ResourceFormat::Json => output::json(&with_bindings(queue, bindings))?,
+        ResourceFormat::Json => output::json(&with_bindings(queue, &bindings))?,
         ResourceFormat::Yaml => {
-            output::line(serde_yaml::to_string(&with_bindings(queue, bindings))?.trim_end())?;
+            output::line(serde_yaml::to_string(&with_bindings(queue, &bindings))?.trim_end())?;
         }
         ResourceFormat::Table | ResourceFormat::Wide => {
             for line in describe(&queue, &bindings) {
@@ -68,7 +68,7 @@ pub(super) fn no_queue(vhost: &str, name: &str) -> anyhow::Result<Answer> {
     Ok(Answer::No)
 }
 
-fn with_bindings(mut queue: Value, bindings: Vec<Value>) -> Value {
+fn with_bindings(mut queue: Value, bindings: &[Value]) -> Value {
     if let Value::Object(queue) = &mut queue {
         queue.insert("bindings".to_owned(), json!(bindings));
     }
