@@ -29,6 +29,8 @@ use crate::{
     },
     log::{
         appender::Options,
+        disk::FileDisk,
+        lock::Lock,
         open::{self, OpenError, Opened},
         writer::thread as log_thread,
     },
@@ -245,11 +247,8 @@ impl Shared {
         commands: mpsc::Sender<Command>,
         orders: mpsc::Receiver<Command>,
     ) -> Result<(String, u64, JoinHandle<()>), StartError> {
-        let opened = open::open(&self.data_dir, name, Options::default());
-        let (lock, opened) =
-            opened.map_err(|source| StartError::Open { vhost: name.to_owned(), source: Box::new(source) })?;
+        let (lock, opened) = open_log(&self.data_dir, name)?;
         let Opened { identity, recovered, appender, writer, sums } = opened;
-        report_damage(name, &recovered.damage);
         let failed = |source| StartError::System { what: "the threads of a virtual host", source };
         let directory = open::directory(&self.data_dir, name);
         let (reads, reader) = reader::spawn(name, &directory, sums, commands.clone()).map_err(failed)?;
@@ -346,10 +345,14 @@ impl Shared {
     }
 }
 
-fn report_damage(vhost: &str, damage: &[crate::log::recovery::Damage]) {
-    for damage in damage {
+fn open_log(data_dir: &Path, vhost: &str) -> Result<(Lock, Opened<FileDisk>), StartError> {
+    let opened = open::open(data_dir, vhost, Options::default());
+    let (lock, opened) =
+        opened.map_err(|source| StartError::Open { vhost: vhost.to_owned(), source: Box::new(source) })?;
+    for damage in &opened.recovered.damage {
         tracing::error!(vhost, %damage, "the log is damaged; what follows is kept");
     }
+    Ok((lock, opened))
 }
 
 /// Closes every connection of a virtual host with these words, before it ends.

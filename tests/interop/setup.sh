@@ -101,7 +101,8 @@ debian valgrind valgrind
 debian nginx-light nginx
 debian haproxy haproxy
 # What an unpacked HAProxy needs and a bare Debian lacks.
-[ -x "$root/usr/sbin/haproxy" ] && ! ls "$root"/usr/lib/*/liblua5.3.so.0 >/dev/null 2>&1 && unpack liblua liblua5.3-0
+[ -x "$root/usr/sbin/haproxy" ] && ! ls "$root"/usr/lib/*/liblua5.3.so.0 >/dev/null 2>&1 &&
+    unpack "libraries of HAProxy" liblua5.3-0 libopentracing-c-wrapper0 libopentracing1
 rabbitmq
 amqp_tools
 node_package amqplib 2.3.1
