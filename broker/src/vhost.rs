@@ -260,8 +260,8 @@ impl Vhost {
     pub fn completed(&mut self, completed: Completed, now_ms: u64) {
         self.set_time(now_ms);
         self.store.completed(completed);
-        let durable = self.store.durable();
-        while let Some((_, id, bytes)) = self.unsynced.front().filter(|(end, ..)| *end <= durable).copied() {
+        let (durable, written) = (self.store.durable(), self.store.written());
+        while let Some((_, id, bytes)) = self.unsynced.front().filter(|(end, ..)| *end <= written).copied() {
             self.unsynced.pop_front();
             if let Some(session) = self.sessions.one_mut(id) {
                 let was_over = session.unsynced_bytes > UNSYNCED_BYTES_MAX;

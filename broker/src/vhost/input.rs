@@ -26,7 +26,7 @@ impl Vhost {
     /// Takes what a connection has sent: all whole frames go, the rest of the buffer stays.
     pub fn receive(&mut self, id: SessionId, buffer: &mut BytesMut, now_ms: u64) {
         self.set_time(now_ms);
-        let before = buffer.len();
+        let before = self.store.appended;
         let mut at = 0;
         while let Some(frame_max) = self.reads_from(id) {
             match self.frame(id, buffer, at, frame_max) {
@@ -42,17 +42,19 @@ impl Vhost {
         }
         buffer.advance(at.min(buffer.len()));
         self.tend_all();
-        self.owe(id, before.saturating_sub(buffer.len()));
+        self.owe(id, self.store.appended - before);
     }
 
-    /// What a connection has just sent counts against its credit until the log has it.
-    fn owe(&mut self, id: SessionId, bytes: usize) {
-        let end = self.store.end();
-        if bytes == 0 || end <= self.store.durable() {
+    /// What a connection has just put into the log counts against its credit until it is written there. Not until it is
+    /// safe: what memory hands the log of messages that no restart keeps is never synced.
+    fn owe(&mut self, id: SessionId, bytes: u64) {
+        if bytes == 0 {
             return;
         }
-        if let Some(session) = self.sessions.one_mut(id).filter(|session| session.publishes) {
-            session.unsynced_bytes += bytes;
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let end = self.store.end();
+        if let Some(session) = self.sessions.one_mut(id) {
+            session.unsynced_bytes = session.unsynced_bytes.saturating_add(bytes);
             self.unsynced.push_back((end, id, bytes));
         }
     }

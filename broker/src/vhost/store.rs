@@ -36,6 +36,8 @@ pub(super) struct Store {
     pub(super) now_ms: u64,
     /// Records that were too large for the log.
     pub(super) refused: u64,
+    /// Bytes of messages that were appended, ever.
+    pub(super) appended: u64,
     /// Bytes handed to the writer since the last checkpoint.
     pub(super) since_checkpoint: u64,
 }
@@ -53,6 +55,7 @@ impl Store {
             now_ms: 0,
             refused: 0,
             since_checkpoint: 0,
+            appended: 0,
         }
     }
 
@@ -80,6 +83,7 @@ impl Store {
         };
         let position = self.append(&Record::Message(stored));
         self.segments.acquire(position, size, targets.len() as u64);
+        self.appended += u64::from(size) + message.properties().len() as u64;
         position
     }
 

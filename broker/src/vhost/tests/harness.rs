@@ -37,6 +37,7 @@ pub(super) struct World {
     /// What is to be read from the log.
     pub(super) loads: Vec<Load>,
     writing: Option<Group>,
+    durable: Position,
 }
 
 impl World {
@@ -54,7 +55,7 @@ impl World {
 
     /// A virtual host that somebody else has opened.
     pub(super) fn around(vhost: Vhost, now_ms: u64) -> Self {
-        Self { vhost, now_ms, loads: Vec::new(), writing: None }
+        Self { vhost, now_ms, loads: Vec::new(), writing: None, durable: Position::NONE }
     }
 
     /// Ends a turn.
@@ -99,7 +100,10 @@ impl World {
     pub(super) fn sync(&mut self) {
         loop {
             if let Some(group) = self.writing.take() {
-                self.vhost.completed(Completed { number: group.number, durable: group.end }, self.now_ms);
+                if group.sync {
+                    self.durable = group.end;
+                }
+                self.vhost.completed(Completed { number: group.number, durable: self.durable }, self.now_ms);
                 self.turn();
             }
             self.writing = self.vhost.take_group(self.now_ms);

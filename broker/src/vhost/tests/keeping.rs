@@ -73,3 +73,21 @@ fn a_long_queue_leaves_memory_once_it_is_written() {
     consumer.consume("q", 10);
     assert_eq!(deliveries(&consumer.go(&mut world)).len(), 10);
 }
+
+#[test]
+fn a_publisher_of_what_is_never_synced_is_read_on() {
+    let mut world = World::new();
+    let mut client = world.client();
+    client.declare("q", &[]).go(&mut world);
+    let body = "x".repeat(10_000);
+    let properties = crate::amqp::properties::Properties::default();
+    for _ in 0..30 {
+        for _ in 0..100 {
+            let publish = crate::amqp::method::basic::Publish { routing_key: "q", ..Default::default() };
+            client.publish_with(publish, &properties, &body);
+        }
+        client.go(&mut world);
+        world.sync();
+        assert!(world.vhost.may_read(client.id), "with {:?} waiting", world.ready("q"));
+    }
+}
