@@ -54,6 +54,29 @@ impl FieldValue {
         Self::LongString(Bytes::copy_from_slice(text.as_ref().as_bytes()))
     }
 
+    /// RabbitMQ's name of the type, as its texts have it.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Bool(_) => "bool",
+            Self::I8(_) => "byte",
+            Self::U8(_) => "unsignedbyte",
+            Self::I16(_) => "short",
+            Self::U16(_) => "unsignedshort",
+            Self::I32(_) => "signedint",
+            Self::U32(_) => "unsignedint",
+            Self::I64(_) => "long",
+            Self::F32(_) => "float",
+            Self::F64(_) => "double",
+            Self::Decimal { .. } => "decimal",
+            Self::LongString(_) => "longstr",
+            Self::Array(_) => "array",
+            Self::Timestamp(_) => "timestamp",
+            Self::Table(_) => "table",
+            Self::Bytes(_) => "binary",
+            Self::Void => "void",
+        }
+    }
+
     /// The text of a long string that is UTF-8.
     pub fn as_str(&self) -> Option<&str> {
         match self {

@@ -57,7 +57,7 @@ pub enum KindError {
     /// A binding's `x-match` is no text.
     #[error(
         "Invalid x-match field type {} (value {}); expected longstr",
-        show::type_name(value),
+        value.type_name(),
         show::term(value)
     )]
     MatchType {

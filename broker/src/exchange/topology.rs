@@ -263,7 +263,7 @@ impl Topology {
         match asked.arguments.find(ALTERNATE) {
             None | Some(FieldValue::LongString(_)) => {}
             Some(other) => {
-                let kind = show::type_name(other);
+                let kind = other.type_name();
                 return Err(TopologyError::ArgumentType { name, vhost, argument: ALTERNATE, kind });
             }
         }

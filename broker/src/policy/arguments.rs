@@ -192,7 +192,7 @@ pub fn check(declaration: &Declaration<'_>) -> Result<QueueKind, ArgumentError> 
         && !matches!(value, FieldValue::LongString(_))
     {
         return Err(ArgumentError::DeadLetterExchange {
-            found: type_name(value),
+            found: value.type_name(),
             queue: declaration.queue_name(),
         });
     }
@@ -253,31 +253,8 @@ impl Declaration<'_> {
     }
 }
 
-/// The name that RabbitMQ gives to the type of a value.
-pub fn type_name(value: &FieldValue) -> &'static str {
-    match value {
-        FieldValue::Bool(_) => "bool",
-        FieldValue::I8(_) => "byte",
-        FieldValue::U8(_) => "unsignedbyte",
-        FieldValue::I16(_) => "short",
-        FieldValue::U16(_) => "unsignedshort",
-        FieldValue::I32(_) => "signedint",
-        FieldValue::U32(_) => "unsignedint",
-        FieldValue::I64(_) => "long",
-        FieldValue::F32(_) => "float",
-        FieldValue::F64(_) => "double",
-        FieldValue::Decimal { .. } => "decimal",
-        FieldValue::LongString(_) => "longstr",
-        FieldValue::Array(_) => "array",
-        FieldValue::Timestamp(_) => "timestamp",
-        FieldValue::Table(_) => "table",
-        FieldValue::Bytes(_) => "binary",
-        FieldValue::Void => "void",
-    }
-}
-
 pub(super) fn integer(value: &FieldValue) -> Result<i64, Fault> {
-    value.as_integer().ok_or_else(|| Fault::NotInteger(type_name(value)))
+    value.as_integer().ok_or_else(|| Fault::NotInteger(value.type_name()))
 }
 
 fn from_zero(value: &FieldValue) -> Result<(), Fault> {
@@ -322,7 +299,7 @@ fn version(value: &FieldValue) -> Result<(), Fault> {
 pub(super) fn flag(value: &FieldValue) -> Result<(), Fault> {
     match value {
         FieldValue::Bool(_) => Ok(()),
-        other => Err(Fault::Type(type_name(other))),
+        other => Err(Fault::Type(other.type_name())),
     }
 }
 
@@ -335,7 +312,7 @@ fn flag_or_word(value: &FieldValue) -> Result<(), Fault> {
 }
 
 fn text(value: &FieldValue) -> Result<&str, Fault> {
-    value.as_str().ok_or_else(|| Fault::Type(type_name(value)))
+    value.as_str().ok_or_else(|| Fault::Type(value.type_name()))
 }
 
 fn word(value: &FieldValue, words: &[&str], fault: &'static str) -> Result<(), Fault> {

@@ -2,7 +2,7 @@
 //! Priorities", "Streams: consuming".
 
 use super::{
-    arguments::{ArgumentError, Fault, QueueName, flag, integer, type_name},
+    arguments::{ArgumentError, Fault, QueueName, flag, integer},
     erlang::Binary,
     kind::QueueKind,
     queue_settings::max_age_ms,
@@ -109,7 +109,7 @@ fn term(value: &FieldValue) -> String {
         FieldValue::Bool(flag) => flag.to_string(),
         _ => value.as_str().map_or_else(|| "...".to_owned(), |text| Binary(text).to_string()),
     };
-    format!("{{{},{shown}}}", type_name(value))
+    format!("{{{},{shown}}}", value.type_name())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::fmt;
 use thiserror::Error;
 
 use super::{
-    arguments::{QueueName, type_name},
+    arguments::QueueName,
     kind::{QUEUE_TYPE, QueueKind},
 };
 use crate::amqp::value::{FieldTable, FieldValue};
@@ -81,7 +81,7 @@ impl fmt::Display for Shown {
         match self {
             Self::None => f.write_str("none"),
             Self::Plain(value) => write!(f, "'{}'", Plain(value)),
-            Self::Typed(value) => write!(f, "the value '{}' of type '{}'", Plain(value), type_name(value)),
+            Self::Typed(value) => write!(f, "the value '{}' of type '{}'", Plain(value), value.type_name()),
         }
     }
 }

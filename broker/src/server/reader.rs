@@ -7,7 +7,6 @@ use std::{
     thread::JoinHandle,
 };
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::host::Command;
@@ -15,10 +14,8 @@ use crate::{
     log::{
         disk::FileDisk,
         frame::Checksums,
-        reader::{StoredMessage, Wanted, read_run, scan_segment},
-        record::MessageFlags,
+        reader::{Wanted, read_run, scan_segment},
     },
-    message::{Message, Parts, Traits},
     vhost::{Load, Loaded, Purpose, Scanned},
 };
 
@@ -55,7 +52,7 @@ fn run(mut disk: FileDisk, sums: Checksums, loads: &Receiver<Load>, done: &mpsc:
         let mut loaded = Vec::with_capacity(wanted.len());
         read_run(&mut disk, sums, &wanted, |seq, read| {
             let message = match read {
-                Ok(stored) => Some(restore(&stored)),
+                Ok(stored) => Some(Loaded::restore(&stored)),
                 Err(error) => {
                     tracing::error!(%error, seq, "a message cannot be read back");
                     None
@@ -88,14 +85,4 @@ fn scan(disk: &mut FileDisk, sums: Checksums, segment: u32, from: u32) -> Scanne
         scanned.next = None;
     }
     scanned
-}
-
-fn restore(stored: &StoredMessage) -> (std::sync::Arc<Message>, u64) {
-    let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
-    let (exchange, routing_key) = (text(&stored.exchange), text(&stored.routing_key));
-    let parts = Parts { exchange: &exchange, routing_key: &routing_key, properties: &stored.properties };
-    let persistent = stored.flags.contains(MessageFlags::PERSISTENT);
-    let has_died = stored.flags.contains(MessageFlags::DIED);
-    let traits = Traits { persistent, priority: stored.priority, expiration_ms: None, has_died };
-    (Message::new(parts, stored.body.clone(), traits, stored.published_at_ms), stored.expires_at_ms)
 }

@@ -2,14 +2,11 @@
 //! Distribution"). Pure: properties in, keys and properties out.
 
 use super::refuse::Refusal;
-use crate::{
-    amqp::{
-        properties,
-        reply::ReplyCode,
-        table::{RawTable, view::ValueView},
-        value::{FieldTable, FieldValue},
-    },
-    policy::arguments::type_name,
+use crate::amqp::{
+    properties,
+    reply::ReplyCode,
+    table::{RawTable, view::ValueView},
+    value::{FieldTable, FieldValue},
 };
 
 /// The header that adds routing keys.
@@ -53,7 +50,7 @@ fn read_keys(name: &str, value: ValueView<'_>, into: &mut Vec<String>) -> Result
             into.extend(values.iter().filter_map(FieldValue::as_str).map(str::to_owned));
             Ok(())
         }
-        Ok(other) => Err(wrong(type_name(&other))),
+        Ok(other) => Err(wrong(other.type_name())),
         Err(_) => Err(wrong("array")),
     }
 }

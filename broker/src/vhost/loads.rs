@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{
     Vhost,
     turn::{Purpose, Want},
 };
 use crate::{
-    log::index::Slot,
-    message::Message,
+    log::{index::Slot, reader::StoredMessage, record::MessageFlags},
+    message::{Message, Parts, Traits},
     queue::{Contents, Entry, Seq, lines::Wanted},
 };
 
@@ -33,6 +35,19 @@ pub struct Loaded {
     pub seq: Seq,
     /// The message, and when it expires or is due.
     pub message: Option<(Arc<Message>, u64)>,
+}
+
+impl Loaded {
+    /// A message as it was before it went to the log, and when it expires or is due.
+    pub fn restore(stored: &StoredMessage) -> (Arc<Message>, u64) {
+        let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+        let (exchange, routing_key) = (text(&stored.exchange), text(&stored.routing_key));
+        let parts = Parts { exchange: &exchange, routing_key: &routing_key, properties: &stored.properties };
+        let persistent = stored.flags.contains(MessageFlags::PERSISTENT);
+        let has_died = stored.flags.contains(MessageFlags::DIED);
+        let traits = Traits { persistent, priority: stored.priority, expiration_ms: None, has_died };
+        (Message::new(parts, stored.body.clone(), traits, stored.published_at_ms), stored.expires_at_ms)
+    }
 }
 
 impl Vhost {

@@ -88,10 +88,7 @@ fn argument(name: &str, current: Option<&FieldValue>, received: Option<&FieldVal
 }
 
 fn typed(value: Option<&FieldValue>) -> Shown {
-    value.map_or(Shown::Absent, |value| Shown::Typed {
-        value: show::plain(value),
-        kind: show::type_name(value),
-    })
+    value.map_or(Shown::Absent, |value| Shown::Typed { value: show::plain(value), kind: value.type_name() })
 }
 
 /// Integers of different widths are alike, and so are floats; otherwise the type counts.

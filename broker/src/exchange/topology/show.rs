@@ -2,29 +2,6 @@
 
 use crate::amqp::value::FieldValue;
 
-/// RabbitMQ's name of a value's type.
-pub fn type_name(value: &FieldValue) -> &'static str {
-    match value {
-        FieldValue::Bool(_) => "bool",
-        FieldValue::I8(_) => "byte",
-        FieldValue::U8(_) => "unsignedbyte",
-        FieldValue::I16(_) => "short",
-        FieldValue::U16(_) => "unsignedshort",
-        FieldValue::I32(_) => "signedint",
-        FieldValue::U32(_) => "unsignedint",
-        FieldValue::I64(_) => "long",
-        FieldValue::F32(_) => "float",
-        FieldValue::F64(_) => "double",
-        FieldValue::Decimal { .. } => "decimal",
-        FieldValue::LongString(_) => "longstr",
-        FieldValue::Array(_) => "array",
-        FieldValue::Timestamp(_) => "timestamp",
-        FieldValue::Table(_) => "table",
-        FieldValue::Bytes(_) => "binary",
-        FieldValue::Void => "void",
-    }
-}
-
 /// A binary as Erlang writes it.
 pub fn binary(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {

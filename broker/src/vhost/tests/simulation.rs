@@ -26,7 +26,6 @@ use crate::{
         tests::sim_disk::SimDisk,
         writer::{WriteError, Writer},
     },
-    message::{Message, Parts, Traits},
     vhost::{Blocked, Load, Loaded, Purpose, Scanned, Vhost, VhostLimits},
 };
 
@@ -310,7 +309,7 @@ impl Sim {
                     .collect();
                 let mut loaded = Vec::new();
                 read_run(self.writer.disk(), self.sums, &wanted, |seq, read| {
-                    let message = read.ok().map(|stored| (message_of(&stored), stored.expires_at_ms));
+                    let message = read.ok().map(|stored| Loaded::restore(&stored));
                     loaded.push(Loaded { seq, message });
                 });
                 self.world.vhost.loaded(&want, loaded, self.world.now_ms);
@@ -389,14 +388,6 @@ impl Sim {
         client.vanish(&mut self.world);
         drained
     }
-}
-
-fn message_of(stored: &crate::log::reader::StoredMessage) -> Arc<Message> {
-    let text = |bytes: &bytes::Bytes| String::from_utf8(bytes.to_vec()).expect("names are text");
-    let (exchange, routing_key) = (text(&stored.exchange), text(&stored.routing_key));
-    let parts = Parts { exchange: &exchange, routing_key: &routing_key, properties: &stored.properties };
-    let traits = Traits { persistent: true, priority: stored.priority, ..Traits::default() };
-    Message::new(parts, stored.body.clone(), traits, stored.published_at_ms)
 }
 
 /// How many seeds: small for each run, the figure for soak.
