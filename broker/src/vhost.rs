@@ -54,6 +54,7 @@ mod records;
 mod recover;
 mod refuse;
 mod reply_to;
+mod seen;
 mod session;
 mod sessions;
 mod store;

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::{FORMAT, identity::LogId, position::Position, wire::Cursor};
+use super::{FORMAT, frame, identity::LogId, position::Position, wire::Cursor};
 
 /// Bytes of the head; records follow.
 pub const HEADER_BYTES: u32 = 64;
@@ -68,7 +68,7 @@ fn decode(head: &[u8]) -> Option<HeaderState> {
     let (format, segment, fencing) = (cursor.u32()?, cursor.u32()?, cursor.u64()?);
     let (log, previous_end) = (LogId::from_bytes(cursor.id()?), Position::from_raw(cursor.u64()?));
     let covered = head.get(..COVERED_BYTES)?;
-    if cursor.u32()? != crc32c::crc32c(covered) {
+    if !frame::holds(crc32c::crc32c(covered), cursor.u32()?) {
         return None;
     }
     if format > FORMAT {

@@ -32,9 +32,7 @@ pub(super) fn copies(
         return Ok((keys, None));
     }
     let without = properties::rewrite(raw, |properties| {
-        if let Some(headers) = &mut properties.headers {
-            headers.remove(BCC);
-        }
+        properties.headers.iter_mut().for_each(blind);
     });
     Ok((keys, Some(without?)))
 }
@@ -55,12 +53,31 @@ fn read_keys(name: &str, value: ValueView<'_>, into: &mut Vec<String>) -> Result
     }
 }
 
-/// The keys that `CC` adds to a message that is kept.
+/// Whether headers have keys that a delivered message does not show.
+pub(super) fn is_blind(headers: RawTable<'_>) -> bool {
+    headers.find(BCC).is_some()
+}
+
+/// The properties of a message that an exchange keeps until later: with `BCC`, as it came.
+pub(super) fn unblinded(kept: &[u8], came: Option<RawTable<'_>>) -> Option<Vec<u8>> {
+    let blind = came?.find(BCC)?.decode().ok()?;
+    let with = properties::rewrite(kept, |properties| {
+        properties.headers.get_or_insert_default().set(BCC, blind);
+    });
+    with.ok()
+}
+
+/// The keys that a message adds that was kept.
 pub(super) fn kept(headers: Option<&FieldTable>) -> Vec<String> {
-    match headers.and_then(|headers| headers.find(CC)) {
-        Some(FieldValue::Array(values)) => {
-            values.iter().filter_map(FieldValue::as_str).map(str::to_owned).collect()
-        }
-        _ => Vec::new(),
-    }
+    let Some(headers) = headers else { return Vec::new() };
+    let values = [CC, BCC].into_iter().filter_map(|name| match headers.find(name) {
+        Some(FieldValue::Array(values)) => Some(values),
+        _ => None,
+    });
+    values.flatten().filter_map(FieldValue::as_str).map(str::to_owned).collect()
+}
+
+/// Takes out what a delivered message does not show.
+pub(super) fn blind(headers: &mut FieldTable) {
+    headers.remove(BCC);
 }

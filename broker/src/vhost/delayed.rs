@@ -10,19 +10,19 @@ use std::{
 };
 
 use super::{
-    Vhost, records, store,
+    Vhost, carbon, expiration, records, store,
     timers::TimerKey,
     turn::{Purpose, Want},
 };
 use crate::{
-    amqp::{properties, value::FieldValue},
+    amqp::{properties, table::RawTable, value::FieldValue},
     exchange::{self, QueueId, header::NoHeaders, message::Delay},
     log::{
         index::QueueIndex,
         position::Position,
         record::{MessageFlags, Target},
     },
-    message::{Message, Parts},
+    message::{Message, Parts, Traits},
     queue::{Entry, Seq},
 };
 
@@ -78,7 +78,13 @@ impl Held {
 
 impl Vhost {
     /// Keeps a message until it is due; up to where it is stored.
-    pub(super) fn hold(&mut self, message: &Arc<Message>, delay: Delay) -> Option<Position> {
+    pub(super) fn hold(
+        &mut self,
+        message: &Arc<Message>,
+        headers: Option<RawTable<'_>>,
+        delay: Delay,
+    ) -> Option<Position> {
+        let message = &unblinded(message, headers);
         let exchange = self.topology.exchange(delay.exchange)?;
         let (name, durable): (Rc<str>, bool) = (exchange.name().into(), exchange.attributes().durable);
         let number = self.holder_of(&name, durable);
@@ -209,7 +215,7 @@ impl Vhost {
         if let Some(id) = self.topology.find(&name) {
             let view = properties::PropertiesView::parse(message.properties()).unwrap_or_default();
             let headers = view.headers.and_then(|raw| raw.decode().ok());
-            let copies = super::carbon::kept(headers.as_ref());
+            let copies = carbon::kept(headers.as_ref());
             let keys: Vec<&str> =
                 std::iter::once(message.routing_key()).chain(copies.iter().map(String::as_str)).collect();
             let headers: &dyn exchange::header::HeaderView = match &headers {
@@ -237,21 +243,34 @@ impl Vhost {
     }
 }
 
-/// As it is delivered: its delay is told as over, as the plugin for RabbitMQ tells it.
+/// As it is held: with the keys that it does not show, for it is not routed yet.
+fn unblinded(message: &Arc<Message>, headers: Option<RawTable<'_>>) -> Arc<Message> {
+    match carbon::unblinded(message.properties(), headers) {
+        Some(properties) => with_properties(message, &properties, message.traits()),
+        None => Arc::clone(message),
+    }
+}
+
+/// As it is delivered: its delay is told as over, as the plugin for RabbitMQ tells it, and its time to live begins.
 fn released(message: &Arc<Message>) -> Arc<Message> {
+    let mut expiration_ms = None;
     let rewritten = properties::rewrite(message.properties(), |properties| {
+        expiration_ms = properties.expiration.as_deref().and_then(|text| expiration::parse(text).ok());
         let Some(headers) = &mut properties.headers else { return };
+        carbon::blind(headers);
         if let Some(delay) = headers.find(exchange::delayed::HEADER).and_then(FieldValue::as_integer) {
             headers.set(exchange::delayed::HEADER, FieldValue::I64(delay.saturating_neg()));
         }
     });
     match rewritten {
-        Ok(rewritten) => {
-            let parts = Parts { properties: &rewritten, ..message.parts() };
-            Message::new(parts, message.body_bytes(), message.traits(), message.published_at_ms())
-        }
+        Ok(properties) => with_properties(message, &properties, Traits { expiration_ms, ..message.traits() }),
         Err(_) => Arc::clone(message),
     }
+}
+
+fn with_properties(message: &Message, properties: &[u8], traits: Traits) -> Arc<Message> {
+    let parts = Parts { properties, ..message.parts() };
+    Message::new(parts, message.body_bytes(), traits, message.published_at_ms())
 }
 
 fn entry_of(seq: Seq, message: &Message, due_ms: u64) -> Entry {

@@ -3,12 +3,9 @@
 
 use std::sync::Arc;
 
-use super::{Vhost, dead::Dead, death::Reason, publish::Fate, store};
+use super::{Vhost, dead::Dead, death::Reason, publish::Fate, seen::Identity, store};
 use crate::{
-    amqp::{
-        table::{RawTable, view::ValueView},
-        value::FieldValue,
-    },
+    amqp::table::RawTable,
     exchange::QueueId,
     log::{
         position::Position,
@@ -18,16 +15,13 @@ use crate::{
     queue::{Admission, Contents, Entry, Queue},
 };
 
-/// The header that identifies a message for deduplication.
-const DEDUPLICATION: &str = "x-deduplication-header";
-
 impl Vhost {
     /// Puts a routed message where it goes.
     pub(super) fn place(&mut self, message: &Arc<Message>, headers: Option<RawTable<'_>>) -> Fate {
         let mut stored = None;
         for at in 0..self.routed.delays().len() {
             if let Some(delay) = self.routed.delays().get(at).copied() {
-                stored = stored.max(self.hold(message, delay));
+                stored = stored.max(self.hold(message, headers, delay));
             }
         }
         if self.routed.is_unroutable() {
@@ -36,32 +30,31 @@ impl Vhost {
         let mut targets = std::mem::take(&mut self.targets);
         targets.clear();
         targets.extend_from_slice(self.routed.queues());
-        if let Some(id) = headers.and_then(|headers| headers.find(DEDUPLICATION)) {
-            self.leave_out_repeated(&mut targets, id);
+        let identity = Identity::of(headers);
+        if let Some(identity) = &identity {
+            stored = stored.max(self.leave_out_repeated(identity, &mut targets));
         }
         let all = targets.len();
         self.leave_out_refusing(message, &mut targets);
         let refused = targets.len() < all;
-        stored = stored.max(self.put(message, &targets));
+        stored = stored.max(self.put_once(identity.as_ref(), message, &targets));
         self.targets = targets;
         if refused { Fate::Refused } else { Fate::Placed(stored) }
     }
 
-    /// Queues that have seen it already do not see it again.
-    fn leave_out_repeated(&mut self, targets: &mut Vec<QueueId>, id: ValueView<'_>) {
-        let Ok(id) = id.decode() else { return };
-        let bytes = match &id {
-            FieldValue::LongString(bytes) | FieldValue::Bytes(bytes) => bytes.to_vec(),
-            other => format!("{other:?}").into_bytes(),
-        };
-        let now_ms = self.now_ms;
-        targets.retain(|target| {
-            let Some(queue) = self.queues.one_mut(*target) else { return false };
-            let Some(window) = &mut queue.dedup else { return true };
-            let repeated = window.is_repeated(&bytes, None, now_ms);
-            queue.stats.deduplicated += u64::from(repeated);
-            !repeated
-        });
+    /// As [`Self::put`]; what a message with an identity leaves behind is one with it in the log.
+    fn put_once(
+        &mut self,
+        identity: Option<&Identity>,
+        message: &Arc<Message>,
+        queues: &[QueueId],
+    ) -> Option<Position> {
+        let Some(identity) = identity else { return self.put(message, queues) };
+        self.store.begin_chain();
+        let stored = self.put(message, queues);
+        self.remember(identity, queues, (stored, message.traits().persistent));
+        self.store.end_chain();
+        stored.map(|_| self.store.end())
     }
 
     /// Queues that are full and refuse it.

@@ -88,7 +88,8 @@ pub(super) struct Outgoing {
     pub(super) exchange: ExchangeId,
     pub(super) mandatory: bool,
     pub(super) keys: Vec<String>,
-    pub(super) headers: Option<FieldTable>,
+    /// The headers as they came, where they have keys that the message does not show.
+    pub(super) headers: Option<Box<[u8]>>,
 }
 
 /// What became of a message.
@@ -144,8 +145,8 @@ impl Vhost {
         let Some(channel) = session.channel_mut(at.channel) else { return Ok(()) };
         channel.counts.published += 1;
         if let Mode::Transaction(transaction) = &mut channel.mode {
-            let headers = raw.and_then(|raw| raw.decode().ok());
             let mandatory = publish.mandatory;
+            let headers = raw.filter(|raw| carbon::is_blind(*raw)).map(|raw| raw.bytes().into());
             return transaction.publish(Outgoing { message, exchange, mandatory, keys, headers });
         }
         let tag = match &mut channel.mode {
@@ -204,7 +205,13 @@ impl Vhost {
     }
 
     /// Finds the queues of a message whose headers are still bytes.
-    fn route_raw(&mut self, start: ExchangeId, key: &str, more: &[String], headers: Option<RawTable<'_>>) {
+    pub(super) fn route_raw(
+        &mut self,
+        start: ExchangeId,
+        key: &str,
+        more: &[String],
+        headers: Option<RawTable<'_>>,
+    ) {
         let headers = headers.map(super::headers::RawHeaders);
         let view: &dyn exchange::header::HeaderView = match &headers {
             Some(headers) => headers,

@@ -7,6 +7,7 @@
 //! | `binding/<hash of its parts>` | source, destination, to_queue, key, arguments |
 //! | `policy/<name>`, `operator_policy/<name>` | JSON |
 //! | `delayed/<exchange>` | number of the queue that holds its delayed messages |
+//! | `seen/<number of a queue>/<number>` | until when (u64, little-endian, milliseconds since 1970), identifier |
 
 use std::{collections::BTreeMap, rc::Rc};
 
@@ -71,6 +72,7 @@ pub(super) enum Declared {
     Binding(NamedBinding),
     Policy(Level, String, Vec<u8>),
     Delayed(String, u32),
+    Seen { queue: u32, entry: u64, until_ms: u64, id: Vec<u8> },
 }
 
 pub(super) fn queue_key(number: u32) -> String {
@@ -87,6 +89,22 @@ pub(super) fn policy_key(level: Level, name: &str) -> String {
 
 pub(super) fn delayed_key(exchange: &str) -> String {
     format!("delayed/{exchange}")
+}
+
+pub(super) fn seen_key(queue: u32, entry: u64) -> String {
+    format!("seen/{queue}/{entry}")
+}
+
+/// An identifier that a queue has seen.
+pub(super) fn seen(until_ms: u64, id: &[u8]) -> Vec<u8> {
+    [&until_ms.to_le_bytes(), id].concat()
+}
+
+fn read_seen(name: &str, value: &[u8]) -> Option<Declared> {
+    let (queue, entry) = name.split_once('/')?;
+    let (until_ms, id) = value.split_first_chunk::<8>()?;
+    let (queue, entry) = (queue.parse().ok()?, entry.parse().ok()?);
+    Some(Declared::Seen { queue, entry, until_ms: u64::from_le_bytes(*until_ms), id: id.to_vec() })
 }
 
 /// Unique, for it holds all that tells two bindings apart.
@@ -177,6 +195,7 @@ fn parse(key: &str, value: &[u8]) -> Option<Declared> {
         "binding" => Declared::Binding(read_binding(&fields()?)?),
         "policy" => Declared::Policy(Level::User, name.to_owned(), value.to_vec()),
         "operator_policy" => Declared::Policy(Level::Operator, name.to_owned(), value.to_vec()),
+        "seen" => read_seen(name, value)?,
         "delayed" => Declared::Delayed(name.to_owned(), std::str::from_utf8(value).ok()?.parse().ok()?),
         _ => return None,
     })

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     Vhost, VhostLimits, VhostStats, blocked, compaction, delayed, queues,
     records::{self, BadRecord, Declared},
-    sessions, store,
+    seen, sessions, store,
     timers::{TimerKey, Timers},
     turn,
 };
@@ -52,6 +52,7 @@ struct Found {
     bindings: Vec<NamedBinding>,
     policies: Vec<(Level, String, Vec<u8>)>,
     delayed: Vec<(String, u32)>,
+    seen: seen::Kept,
 }
 
 impl Vhost {
@@ -81,6 +82,7 @@ impl Vhost {
         for (number, declaration) in found.queues {
             vhost.restore_queue(number, declaration, queues.remove(&number).unwrap_or_default())?;
         }
+        vhost.restore_seen(&found.seen);
         for binding in found.bindings {
             let NamedBinding { source, destination, key, arguments, .. } = &binding;
             let bound = vhost.topology.bind(source, destination.target(), key, arguments.table());
@@ -210,6 +212,7 @@ impl Vhost {
         let mut all = BTreeMap::new();
         for queue in self.queues.iter().filter(|queue| queue.is_written()) {
             all.insert(records::queue_key(queue.number), records::queue(queue).into());
+            all.extend(seen::kept(queue).map(|(key, value)| (key, Bytes::from(value))));
         }
         for (id, exchange) in self.topology.exchanges() {
             if exchange.attributes().durable && !is_predeclared(exchange.name()) {
@@ -244,6 +247,9 @@ fn read(topology: BTreeMap<String, Bytes>) -> Result<Found, BadRecord> {
             Declared::Binding(binding) => found.bindings.push(binding),
             Declared::Policy(level, name, value) => found.policies.push((level, name, value)),
             Declared::Delayed(exchange, number) => found.delayed.push((exchange, number)),
+            Declared::Seen { queue, entry, until_ms, id } => {
+                found.seen.insert((queue, entry), (until_ms, id));
+            }
         }
     }
     Ok(found)

@@ -6,6 +6,7 @@ mod delivery;
 mod harness;
 mod keeping;
 mod limits;
+mod once;
 mod safe;
 mod simulation;
 

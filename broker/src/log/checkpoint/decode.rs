@@ -11,7 +11,7 @@ use super::{
 use crate::log::{
     FORMAT,
     disk::{Disk, FileName},
-    frame::Checksums,
+    frame::{self, Checksums},
     identity::LogId,
     index::{Aux, Slot},
     position::Position,
@@ -73,7 +73,7 @@ fn block<D: Disk>(disk: &mut D, name: FileName, offset: u64, seed: u32) -> Resul
     }
     let mut payload = vec![0; len as usize];
     let read = disk.read_at(name, offset + BLOCK_HEAD_BYTES as u64, &mut payload)?;
-    if read < payload.len() || crc32c::crc32c_append(seed, &payload) != crc {
+    if read < payload.len() || !frame::holds(crc32c::crc32c_append(seed, &payload), crc) {
         return Err(damaged());
     }
     Ok(payload)

@@ -7,9 +7,10 @@ use crate::{
             basic::Nack,
             tx::{CommitOk, RollbackOk, SelectOk},
         },
+        properties,
         reply::ReplyCode,
+        table::RawTable,
     },
-    exchange::{header::NoHeaders, message},
     queue::Address,
     vhost::{
         Vhost,
@@ -94,15 +95,10 @@ impl Vhost {
 
     fn place_outgoing(&mut self, at: Address, outgoing: &Outgoing) {
         let published = &outgoing.message;
-        let keys: Vec<&str> = std::iter::once(published.routing_key())
-            .chain(outgoing.keys.iter().map(String::as_str))
-            .collect();
-        let headers: &dyn crate::exchange::header::HeaderView = match &outgoing.headers {
-            Some(headers) => headers,
-            None => &NoHeaders,
-        };
-        self.topology.route(outgoing.exchange, &message::Message { keys: &keys, headers }, &mut self.routed);
-        let fate = self.place(published, None);
+        let view = properties::PropertiesView::parse(published.properties()).unwrap_or_default();
+        let headers = outgoing.headers.as_deref().map(RawTable::new).or(view.headers);
+        self.route_raw(outgoing.exchange, published.routing_key(), &outgoing.keys, headers);
+        let fate = self.place(published, headers);
         self.settle_publish(at, None, fate, outgoing.mandatory, published);
     }
 

@@ -4,7 +4,11 @@ use super::{
     Client, World,
     harness::{Got, deliveries},
 };
-use crate::amqp::{method::basic, properties::Properties, value::FieldValue};
+use crate::amqp::{
+    method::{Method, basic, tx},
+    properties::Properties,
+    value::FieldValue,
+};
 
 fn pair() -> (World, Client, Client) {
     let mut world = World::new();
@@ -153,6 +157,40 @@ fn a_delayed_message_comes_when_it_is_due() {
     assert_eq!(world.ready("q"), Some(0));
     world.pass(1);
     assert_eq!(world.ready("q"), Some(1));
+}
+
+#[test]
+fn a_delayed_message_keeps_its_blind_copies_and_its_time_to_live() {
+    for in_transaction in [false, true] {
+        let (mut world, mut publisher, _) = pair();
+        publisher.declare("shown", &[]).declare("blind", &[]);
+        let direct = [("x-delayed-type", FieldValue::text("direct"))];
+        publisher.declare_exchange("later", "x-delayed-message", &direct);
+        publisher.bind("shown", "later", "shown").bind("blind", "later", "blind");
+        if in_transaction {
+            publisher.select_tx();
+        }
+        let blind = FieldValue::Array(vec![FieldValue::text("blind")]);
+        let headers = [("x-delay", FieldValue::I32(500)), ("BCC", blind)];
+        let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let expiration = Some(b"100".to_vec());
+        let properties =
+            Properties { headers: Some(headers), delivery_mode: Some(2), expiration, ..Default::default() };
+        let publish = basic::Publish { exchange: "later", routing_key: "shown", ..Default::default() };
+        publisher.publish_with(publish, &properties, "x");
+        if in_transaction {
+            publisher.send(&Method::Tx(tx::Tx::Commit(tx::Commit {})));
+        }
+        publisher.go(&mut world);
+        world.pass(500);
+        assert_eq!([world.ready("shown"), world.ready("blind")], [Some(1), Some(1)]);
+        let mut reader = world.client();
+        reader.get("shown");
+        let got = reader.go_whole(&mut world);
+        assert!(got.iter().all(|(_, headers)| headers.find("BCC").is_none()), "{got:?}");
+        world.pass(100);
+        assert_eq!(world.ready("blind"), Some(0), "it expires");
+    }
 }
 
 #[test]

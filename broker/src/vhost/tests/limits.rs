@@ -111,16 +111,3 @@ fn an_unused_queue_expires() {
     world.pass(1);
     assert_eq!(world.ready("q"), None);
 }
-
-#[test]
-fn a_repeated_message_is_left_out_where_the_queue_deduplicates() {
-    let (mut world, mut client) = start();
-    client.declare("q", &[("x-message-deduplication", FieldValue::Bool(true))]);
-    for body in ["a", "again"] {
-        let headers = [("x-deduplication-header".to_owned(), FieldValue::text("id-1"))].into_iter().collect();
-        let properties = Properties { headers: Some(headers), ..Default::default() };
-        client.publish_with(basic::Publish { routing_key: "q", ..Default::default() }, &properties, body);
-    }
-    client.go(&mut world);
-    assert_eq!(world.ready("q"), Some(1));
-}
