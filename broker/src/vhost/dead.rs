@@ -17,7 +17,8 @@ use crate::{
     queue::Entry,
 };
 
-/// The queue of the virtual host for messages that must not be dropped and have no dead-letter exchange.
+/// The queue of the virtual host for messages that must not be dropped, and have no dead-letter exchange or one that leads
+/// nowhere.
 pub const PARKED_QUEUE: &str = "weft.parked";
 
 /// A message that dies.
@@ -74,7 +75,7 @@ impl Vhost {
         };
         queue.stats.dead_lettered += 1;
         if onward.routing_key.as_deref() == Some(PARKED_QUEUE) && onward.exchange.is_empty() {
-            self.ensure_parked_queue();
+            self.parked_queue();
         }
         self.send_on(&dead, &message, &onward);
     }
@@ -107,11 +108,14 @@ impl Vhost {
         let copies = if onward.routing_key.is_some() { Vec::new() } else { copied };
         let routing =
             Routing { exchange: &onward.exchange, routing_key, copies: &copies, headers: headers.as_ref() };
-        if self.route(&routing).is_err() {
-            self.settle_dead(dead);
-            return;
-        }
-        let targets = self.without_cycles(headers.as_ref(), dead.reason);
+        let targets = match self.route(&routing) {
+            Ok(()) => self.without_cycles(headers.as_ref(), dead.reason),
+            Err(_) => Vec::new(),
+        };
+        let targets = match dead.reason {
+            Reason::DeliveryLimit if targets.is_empty() => self.parked_queue().into_iter().collect(),
+            _ => targets,
+        };
         self.store.begin_chain();
         self.put(&dying, &targets);
         self.settle_dead(dead);

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::{Vhost, records, refuse::Refusal};
 use crate::{
+    amqp::value::FieldValue,
     exchange::{
         QueueId,
         topology::{Effect, NamedBinding},
@@ -120,22 +121,25 @@ impl Vhost {
         }
     }
 
-    /// The queue for messages that must not be dropped.
-    pub(super) fn ensure_parked_queue(&mut self) {
+    /// The queue for messages that must not be dropped. It keeps all of them, and none dies in it for being looked at.
+    pub(super) fn parked_queue(&mut self) -> Option<QueueId> {
         let name = super::dead::PARKED_QUEUE;
-        if self.topology.queues().find(name).is_some() {
-            return;
+        if let Some(id) = self.topology.queues().find(name) {
+            return Some(id);
         }
+        let arguments =
+            [("x-queue-type", FieldValue::text("quorum")), ("x-delivery-limit", FieldValue::I32(-1))];
         let declaration = Declaration {
             name: Rc::from(name),
             durable: true,
             auto_delete: false,
             exclusive: false,
-            arguments: crate::amqp::value::FieldTable::new(),
+            arguments: arguments.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         };
         if let Err(refusal) = self.create_queue(declaration, None) {
             tracing::error!(vhost = &*self.name, %refusal, "the queue of parked messages cannot be declared");
         }
+        self.topology.queues().find(name)
     }
 
     /// Takes out all that waits; how many. None for what cannot be purged.

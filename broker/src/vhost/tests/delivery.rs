@@ -111,9 +111,7 @@ fn a_transaction_is_nothing_until_it_is_committed() {
     let (mut world, mut publisher, _) = pair();
     publisher.declare("q", &[]).select_tx().publish("", "q", "a").go(&mut world);
     assert_eq!(world.ready("q"), Some(0));
-    let commit = crate::amqp::method::Method::Tx(crate::amqp::method::tx::Tx::Commit(
-        crate::amqp::method::tx::Commit {},
-    ));
+    let commit = Method::Tx(tx::Tx::Commit(tx::Commit {}));
     assert_eq!(publisher.send(&commit).go(&mut world), []);
     world.sync();
     assert_eq!(publisher.got(&mut world), [Got::Method("tx.commit_ok")]);

@@ -103,6 +103,31 @@ fn what_comes_back_too_often_is_parked() {
 }
 
 #[test]
+fn what_comes_back_too_often_is_parked_where_its_exchange_leads_nowhere() {
+    for (exchange, queue) in [("missing", None), ("amq.direct", None), ("", Some("q"))] {
+        let (mut world, mut client) = start();
+        let mut arguments = vec![
+            ("x-queue-type", FieldValue::text("quorum")),
+            ("x-delivery-limit", FieldValue::I32(0)),
+            ("x-dead-letter-exchange", FieldValue::text(exchange)),
+        ];
+        arguments.extend(queue.map(|queue| ("x-dead-letter-routing-key", FieldValue::text(queue))));
+        client.declare("q", &arguments).consume("q", 0);
+        let properties = Properties { delivery_mode: Some(1), ..Default::default() };
+        client.publish_with(basic::Publish { routing_key: "q", ..Default::default() }, &properties, "a");
+        client.go(&mut world);
+        client.nack(1, true).go(&mut world);
+        client.vanish(&mut world);
+        let parked = || crate::vhost::PARKED_QUEUE;
+        let in_all = world.ready(parked()).unwrap_or(0) + world.ready("q").unwrap_or(0);
+        assert_eq!(in_all, 1, "{exchange}");
+        let world = world.crash();
+        let in_all = world.ready(parked()).unwrap_or(0) + world.ready("q").unwrap_or(0);
+        assert_eq!(in_all, 1, "{exchange}: also after a crash");
+    }
+}
+
+#[test]
 fn an_unused_queue_expires() {
     let (mut world, mut client) = start();
     client.declare("q", &[("x-expires", FieldValue::I32(100))]).go(&mut world);
