@@ -13,7 +13,7 @@ use std::{collections::VecDeque, rc::Rc};
 use crate::{
     amqp::value::FieldTable,
     exchange::QueueId,
-    log::index::{QueueIndex, Slot},
+    log::index::{Aux, QueueIndex, Slot},
     policy::{
         kind::QueueKind,
         queue_settings::{Overflow, QueueSettings},
@@ -273,6 +273,14 @@ impl Queue {
             (queue, own) => queue.or(own),
         };
         ttl.map_or(0, |ttl| now_ms.saturating_add(ttl).max(1))
+    }
+
+    /// A stored one came back: how often stands in its index, where the next checkpoint takes it from.
+    pub fn note_returned(&mut self, entry: &Entry) {
+        if let Some(slot) = self.index.slot(entry.seq) {
+            let count = u16::try_from(entry.delivery_count).unwrap_or(u16::MAX);
+            self.index.set_aux(entry.seq, Aux::new(slot.aux.flags(), slot.aux.priority(), count));
+        }
     }
 
     /// Something is out.

@@ -43,6 +43,7 @@ mod durable;
 mod effects;
 mod expiration;
 mod headers;
+mod holding;
 mod input;
 mod loads;
 mod methods;
@@ -73,7 +74,7 @@ mod wire;
 pub use blocked::Blocked;
 pub use compaction::Scanned;
 pub use dead::PARKED_QUEUE;
-pub use loads::{Load, Loaded};
+pub use loads::{Load, Loaded, Missing};
 pub use outbox::Outbox;
 pub use records::{DeclaredQueue, declared_queues};
 pub use recover::RecoverError;
@@ -175,7 +176,7 @@ pub struct Vhost {
     /// Dead messages whose text is being read.
     limbo: HashMap<(u32, Seq), Dead>,
     /// Channels whose confirms wait.
-    unconfirmed: Vec<Address>,
+    unconfirmed: confirming::Unconfirmed,
     /// Commits that wait for the log.
     commits: VecDeque<(Position, Address)>,
     /// Who waits for the log.
@@ -184,6 +185,10 @@ pub struct Vhost {
     unsynced: VecDeque<(Position, SessionId, usize)>,
     /// Streams whose last messages are not durable: readers wait for those.
     growing: Vec<QueueId>,
+    /// Queues with more to bury than can be at once.
+    crowd: Vec<QueueId>,
+    /// What could not be read, and will be asked for again.
+    unread: Vec<Want>,
     blocked: blocked::State,
     compaction: compaction::State,
     limits: VhostLimits,
@@ -220,7 +225,7 @@ impl Vhost {
         let Some(session) = self.sessions.one(id) else { return false };
         let over = session.unsynced_bytes > UNSYNCED_BYTES_MAX;
         let closing = session.state != session::SessionState::Open;
-        closing || !(over || (session.publishes && self.blocked.is_any()))
+        closing || (self.may_take(id) && !(over || (session.publishes && self.blocked.is_any())))
     }
 
     /// So many bytes of a connection were written: who was paused may get deliveries again.
@@ -287,6 +292,7 @@ impl Vhost {
                 TimerKey::Head(id) => self.touch(id),
                 TimerKey::Unused(id) => self.expire_queue(id),
                 TimerKey::Delayed(number) => self.release_due(number),
+                TimerKey::Reads => self.ask_again(),
                 TimerKey::ConsumerTimeouts => self.look_at_timeouts(),
             }
         }

@@ -61,6 +61,11 @@ impl RouteResult {
         self.sink.queues.is_empty() && self.delays.is_empty()
     }
 
+    /// Nowhere.
+    pub fn clear(&mut self) {
+        self.begin();
+    }
+
     pub(super) fn begin(&mut self) {
         self.delays.clear();
         self.sink.begin();

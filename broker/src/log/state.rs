@@ -161,8 +161,10 @@ impl State {
     pub(crate) fn insert(&mut self, queue: u32, seq: u64, mut slot: Slot) {
         self.used(queue, seq);
         let state = self.queues.entry(queue).or_default();
-        if let Some(returned) = state.returned.get(&seq) {
-            slot.aux = with_count(slot.aux, returned.count);
+        // Of one that is moved the count stands in its old slot: a checkpoint has no other.
+        let counted = state.index.slot(seq).map(|held| held.aux.deliveries().into());
+        if let Some(count) = state.returned.get(&seq).map(|returned| returned.count).or(counted) {
+            slot.aux = with_count(slot.aux, count);
         }
         if let Some(held) = state.index.insert(seq, slot) {
             self.segments.release(held.position, held.size);

@@ -53,6 +53,8 @@ pub struct Consumer {
     pub wish: Wish,
     /// What it holds.
     pub unacked: u32,
+    /// It is listed with its channel, which wakes it when there is room.
+    pub is_listed: bool,
     state: State,
 }
 
@@ -101,7 +103,7 @@ impl Consumers {
         self.next_id = self.next_id.wrapping_add(1);
         let active = !self.single_active || self.all.iter().all(|consumer| !consumer.is_active());
         let state = if active { State::Full } else { State::Standby };
-        self.all.push(Consumer { id, wish, unacked: 0, state });
+        self.all.push(Consumer { id, wish, unacked: 0, is_listed: false, state });
         if active {
             self.wake(id);
         }

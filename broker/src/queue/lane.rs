@@ -170,9 +170,14 @@ impl Lane {
         freed
     }
 
-    /// Seqs of those that came back and whose message has to be loaded, first to last.
-    pub fn returned_unloaded(&self) -> impl Iterator<Item = Seq> {
-        self.returned.values().filter(|entry| entry.message.is_none()).map(|entry| entry.seq)
+    /// Those that came back and whose message has to be loaded, first to last.
+    pub fn returned_unloaded(&self) -> impl Iterator<Item = &Entry> {
+        self.returned.values().filter(|entry| entry.message.is_none())
+    }
+
+    /// Whether it came back and has to be loaded.
+    pub fn is_unloaded(&self, seq: Seq) -> bool {
+        self.returned.get(&seq).is_some_and(|entry| entry.message.is_none())
     }
 
     /// Everything in memory, and out of it; the cold range, which is empty thereafter.

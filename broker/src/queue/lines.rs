@@ -11,6 +11,8 @@ pub const WARM_MESSAGES: usize = 4096;
 pub const WARM_BYTES: usize = 2 * 1024 * 1024;
 /// The same where the memory of the virtual host is short.
 pub const WARM_BYTES_SHORT: usize = 64 * 1024;
+/// Bytes of bodies that are asked for at once; one message may be larger.
+pub const LOAD_BYTES: u64 = 1024 * 1024;
 /// Below so many loaded messages, more are asked for.
 pub const LOAD_BELOW: usize = 256;
 
@@ -155,7 +157,7 @@ impl Lines {
         let Some(lane) = lane(&mut self.lanes, entry.priority) else { return };
         let before = lane.warm();
         let footprint = entry.footprint();
-        let waited = lane.returned_unloaded().any(|seq| seq == entry.seq);
+        let waited = lane.is_unloaded(entry.seq);
         lane.warm_up(entry);
         if waited || lane.warm() > before {
             self.warm_bytes += footprint;
@@ -196,7 +198,14 @@ impl Lines {
     pub fn wanted(&self, from_memory: usize) -> Option<Wanted> {
         let at = self.lanes.iter().rposition(|lane| !lane.is_empty())?;
         let lane = self.lanes.get(at)?;
-        let returned: Vec<Seq> = lane.returned_unloaded().take(LOAD_BELOW).collect();
+        let mut bytes = 0_u64;
+        let fits = |entry: &&Entry| {
+            let before = bytes;
+            bytes += u64::from(entry.size);
+            before < LOAD_BYTES
+        };
+        let returned: Vec<Seq> =
+            lane.returned_unloaded().take(LOAD_BELOW).take_while(fits).map(|entry| entry.seq).collect();
         if !returned.is_empty() {
             return Some(Wanted::Returned(returned));
         }

@@ -48,6 +48,8 @@ struct Connection {
     buffer: BytesMut,
     waker: Rc<Notify>,
     heartbeat: Heartbeat,
+    /// Something that has come waits in the buffer until the client may be listened to.
+    stopped: bool,
     /// Since when it is being closed by us.
     closing: Option<Instant>,
 }
@@ -65,8 +67,16 @@ pub(super) async fn serve(host: Rc<Host>, arrival: Arrival) {
     let name = info.name();
     let heartbeat = Heartbeat::new(info.heartbeat, now_ms());
     let (id, waker) = host.enter(info);
-    let mut connection =
-        Connection { host: Rc::clone(&host), id, socket, buffer, waker, heartbeat, closing: None };
+    let mut connection = Connection {
+        host: Rc::clone(&host),
+        id,
+        socket,
+        buffer,
+        waker,
+        heartbeat,
+        stopped: false,
+        closing: None,
+    };
     let end = connection.run().await;
     match &end {
         End::Closed => tracing::debug!(connection = name, "closed"),
@@ -97,6 +107,10 @@ impl Connection {
             };
             if closed && !wants_to_write {
                 return End::Closed;
+            }
+            if self.stopped && may_read && !closed {
+                self.take_in();
+                continue;
             }
             match self.wait(may_read && !closed, wants_to_write).await {
                 Ok(None) => {}
@@ -180,7 +194,7 @@ impl Connection {
     }
 
     fn take_in(&mut self) {
-        self.host.vhost().receive(self.id, &mut self.buffer, now_ms());
+        self.stopped = self.host.vhost().receive(self.id, &mut self.buffer, now_ms());
         self.host.end_turn();
     }
 

@@ -16,7 +16,7 @@ use crate::{
         frame::Checksums,
         reader::{Wanted, read_run, scan_segment},
     },
-    vhost::{Load, Loaded, Purpose, Scanned},
+    vhost::{Load, Loaded, Missing, Purpose, Scanned},
 };
 
 /// Reads that wait; the virtual host keeps what does not fit.
@@ -51,13 +51,10 @@ fn run(mut disk: FileDisk, sums: Checksums, loads: &Receiver<Load>, done: &mpsc:
             .collect();
         let mut loaded = Vec::with_capacity(wanted.len());
         read_run(&mut disk, sums, &wanted, |seq, read| {
-            let message = match read {
-                Ok(stored) => Some(Loaded::restore(&stored)),
-                Err(error) => {
-                    tracing::error!(%error, seq, "a message cannot be read back");
-                    None
-                }
-            };
+            let message = read.map(|stored| Loaded::restore(&stored)).map_err(|error| {
+                tracing::warn!(%error, seq, "a message cannot be read back now");
+                Missing::from(error)
+            });
             loaded.push(Loaded { seq, message });
         });
         if done.blocking_send(Command::Loaded(want, loaded)).is_err() {

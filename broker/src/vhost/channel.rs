@@ -44,6 +44,8 @@ pub(super) struct Publishing {
     pub(super) mandatory: bool,
     pub(super) immediate: bool,
     pub(super) assembler: Assembler<()>,
+    /// Bytes of its body so far.
+    pub(super) gathered: usize,
 }
 
 /// One channel.

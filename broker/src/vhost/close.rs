@@ -62,13 +62,17 @@ impl Vhost {
 
     /// Its consumers go, and all that is out on it goes back to where it was.
     fn empty_channel(&mut self, at: Address) {
+        self.stop_getting(at);
+        self.drop_content(at);
         let Some(channel) = self.channel_mut(at) else { return };
-        channel.publishing = None;
         channel.starved.clear();
         let reply_to = channel.reply_to.take();
         let consumers: Vec<_> = channel.consumers.drain().map(|(_, consumer)| consumer).collect();
         let mut deliveries = channel.unacked.take_up_to(0);
-        if let Mode::Transaction(transaction) = std::mem::replace(&mut channel.mode, Mode::Plain) {
+        let mode = std::mem::replace(&mut channel.mode, Mode::Plain);
+        if let Mode::Transaction(transaction) = mode {
+            self.let_go(at.session, transaction.bytes());
+            self.commits.retain(|(_, waiting)| *waiting != at);
             for settlement in transaction.settlements {
                 let (Settlement::Ack(held) | Settlement::Return(held, _)) = settlement;
                 deliveries.extend(held);
@@ -86,12 +90,26 @@ impl Vhost {
         }
     }
 
+    /// What it asked for by `basic.get` is not for a channel of the same number that comes after it.
+    fn stop_getting(&mut self, at: Address) {
+        let getting = self.sessions.one(at.session).and_then(|session| session.getting);
+        let Some((_, id)) = getting.filter(|(channel, _)| *channel == at.channel) else { return };
+        if let Some(queue) = self.queues.one_mut(id) {
+            queue.getters.retain(|(waiting, _)| *waiting != at);
+        }
+        self.has_got(at);
+    }
+
     /// A consumer is gone; with the last one goes a queue that is to.
     pub(super) fn remove_consumer(&mut self, id: QueueId, consumer: ConsumerId) {
         let now_ms = self.now_ms;
         let Some(queue) = self.queues.one_mut(id) else { return };
-        if queue.consumers.remove(consumer).is_none() {
-            return;
+        let Some(gone) = queue.consumers.remove(consumer) else { return };
+        if gone.is_listed
+            && let Some(session) = self.sessions.one_mut(gone.wish.address.session)
+            && let Some(channel) = session.channel_mut(gone.wish.address.channel)
+        {
+            channel.starved.retain(|(_, listed)| *listed != consumer);
         }
         queue.used_at_ms = now_ms;
         if let Contents::Stream(stream) = &mut queue.contents {
@@ -112,10 +130,15 @@ impl Vhost {
         self.timers.set(TimerKey::Head(id), None);
         self.timers.set(TimerKey::Unused(id), None);
         self.warm_bytes = self.warm_bytes.saturating_sub(queue.counted_bytes);
+        self.limbo.retain(|(number, _), _| *number != queue.number);
+        if let Some(owner) = queue.owner.and_then(|owner| self.sessions.one_mut(owner)) {
+            owner.owned.retain(|(_, number)| *number != queue.number);
+        }
         for consumer in queue.consumers.iter() {
             self.tell_cancelled(consumer.wish.address, &consumer.wish.tag);
         }
         for (at, _) in &queue.getters {
+            self.has_got(*at);
             self.answer(*at, |number, out| crate::amqp::method::basic::GetEmpty {}.encode(number, out));
         }
         for (_, slot) in queue.index.iter() {
@@ -128,9 +151,9 @@ impl Vhost {
         if queue.is_written() || !queue.index.is_empty() {
             self.store.forget(queue.number);
         }
-        self.store.end_chain();
         let effects = self.topology.remove_queue(id);
         self.take_effects(effects);
+        self.store.end_chain();
         true
     }
 

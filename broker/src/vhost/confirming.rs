@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Vhost, channel::Mode, confirms::Confirmation, publish::Fate, wire};
+use super::{Vhost, channel::Mode, confirms::Confirmation, publish::Fate, refuse::Refusal, wire};
 use crate::{
     amqp::{
         method::basic::{Ack, Nack},
         reply::ReplyCode,
     },
+    log::position::Position,
     message::Message,
     queue::Address,
 };
@@ -61,15 +62,21 @@ impl Vhost {
         };
         // Told at the end of the turn, many with one word.
         if confirms.is_empty() {
-            self.unconfirmed.push(at);
+            self.unconfirmed.fresh.push(at);
         }
         confirms.wait(tag, position);
     }
 
-    /// Tells publishers what is safe by now; many publishes with one word.
+    /// Tells publishers what is safe by now; many publishes with one word. Who waited before is looked at only when the
+    /// log has got on.
     pub(super) fn tell_confirms(&mut self) {
         let durable = self.store.durable();
-        for at in std::mem::take(&mut self.unconfirmed) {
+        let mut all = std::mem::take(&mut self.unconfirmed.fresh);
+        if durable > self.unconfirmed.told {
+            self.unconfirmed.told = durable;
+            all.append(&mut self.unconfirmed.waiting);
+        }
+        for at in all {
             let Some(session) = self.sessions.one_mut(at.session) else { continue };
             let Some(channel) = session.channel_mut(at.channel) else { continue };
             let Mode::Confirm(confirms) = &mut channel.mode else { continue };
@@ -82,8 +89,38 @@ impl Vhost {
                 self.turn.has_bytes(at.session, session);
             }
             if waits {
-                self.unconfirmed.push(at);
+                self.unconfirmed.waiting.push(at);
             }
         }
     }
+
+    /// Nothing that waits can be promised any more: the log takes no more.
+    pub(super) fn fail_confirms(&mut self) {
+        let Unconfirmed { fresh, waiting, .. } = std::mem::take(&mut self.unconfirmed);
+        for at in fresh.into_iter().chain(waiting) {
+            let Some(session) = self.sessions.one_mut(at.session) else { continue };
+            let Some(channel) = session.channel_mut(at.channel) else { continue };
+            let Mode::Confirm(confirms) = &mut channel.mode else { continue };
+            let failed: Vec<u64> = confirms.fail().collect();
+            for delivery_tag in failed {
+                let nack = Nack { delivery_tag, multiple: false, requeue: true };
+                nack.encode(at.channel, session.outbox.buffer());
+            }
+            self.turn.has_bytes(at.session, session);
+        }
+        for (_, at) in std::mem::take(&mut self.commits) {
+            self.refuse(at, &Refusal::new(ReplyCode::InternalError, "the message log failed"));
+        }
+    }
+}
+
+/// Channels whose confirms wait.
+#[derive(Debug, Default)]
+pub(super) struct Unconfirmed {
+    /// Those that began to wait in this turn.
+    fresh: Vec<Address>,
+    /// Those that wait for the log.
+    waiting: Vec<Address>,
+    /// Up to where all were told.
+    told: Position,
 }

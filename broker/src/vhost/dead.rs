@@ -4,7 +4,7 @@
 use std::{rc::Rc, sync::Arc};
 
 use super::{
-    Vhost,
+    Vhost, carbon,
     death::{self, Death, Reason},
     dispatch::settle,
     publish::Routing,
@@ -20,6 +20,9 @@ use crate::{
 /// The queue of the virtual host for messages that must not be dropped, and have no dead-letter exchange or one that leads
 /// nowhere.
 pub const PARKED_QUEUE: &str = "weft.parked";
+
+/// Messages that die at once, or that are read for it: who has more of them waits.
+pub(super) const DYING_MAX: usize = 512;
 
 /// A message that dies.
 #[derive(Debug)]
@@ -81,57 +84,41 @@ impl Vhost {
     }
 
     fn send_on(&mut self, dead: &Dead, message: &Message, onward: &Onward) {
-        let view = PropertiesView::parse(message.properties()).unwrap_or_default();
-        let mut headers = view.headers.and_then(|table| table.decode().ok());
-        if let Some(headers) = headers.as_mut().filter(|_| !message.traits().has_died) {
-            death::forget(headers);
-        }
-        let copied: Vec<String> = super::carbon::kept(headers.as_ref());
-        let routing_keys: Vec<&str> =
-            std::iter::once(message.routing_key()).chain(copied.iter().map(String::as_str)).collect();
-        let death = Death {
-            queue: &onward.queue,
-            reason: dead.reason,
-            exchange: message.exchange(),
-            routing_keys: &routing_keys,
-            expiration: view.expiration.and_then(|bytes| std::str::from_utf8(bytes).ok()),
-            at: self.now_ms / 1000,
-        };
-        let Ok(rewritten) = with_death(message, &death, onward.routing_key.is_some()) else {
+        let Ok(dying) = dying(message, dead.reason, onward, self.now_ms) else {
             self.settle_dead(dead);
             return;
         };
-        let routing_key = onward.routing_key.as_deref().unwrap_or_else(|| message.routing_key());
-        let parts = Parts { exchange: &onward.exchange, routing_key, properties: &rewritten };
-        let traits = Traits { expiration_ms: None, has_died: true, ..message.traits() };
-        let dying = Message::new(parts, message.body_bytes(), traits, self.now_ms);
-        let copies = if onward.routing_key.is_some() { Vec::new() } else { copied };
-        let routing =
-            Routing { exchange: &onward.exchange, routing_key, copies: &copies, headers: headers.as_ref() };
-        let targets = match self.route(&routing) {
-            Ok(()) => self.without_cycles(headers.as_ref(), dead.reason),
-            Err(_) => Vec::new(),
-        };
-        let targets = match dead.reason {
-            Reason::DeliveryLimit if targets.is_empty() => self.parked_queue().into_iter().collect(),
-            _ => targets,
-        };
+        let mut targets = self.route_dead(&dying, dead.reason);
+        self.leave_out_refusing(&dying, &mut targets);
+        let is_held = !self.routed.delays().is_empty();
+        if targets.is_empty() && !is_held && dead.reason == Reason::DeliveryLimit {
+            targets.extend(self.parked_queue());
+        }
         self.store.begin_chain();
+        self.hold_where_delayed(&dying, None);
         self.put(&dying, &targets);
         self.settle_dead(dead);
         self.store.end_chain();
     }
 
-    /// The queues of the last routing, without those that would see the message for ever.
-    fn without_cycles(
-        &mut self,
-        headers: Option<&crate::amqp::value::FieldTable>,
-        reason: Reason,
-    ) -> Vec<QueueId> {
+    /// The queues of a dead message, without those that would see it for ever.
+    fn route_dead(&mut self, dying: &Message, reason: Reason) -> Vec<QueueId> {
+        let view = PropertiesView::parse(dying.properties()).unwrap_or_default();
+        let headers = view.headers.and_then(|table| table.decode().ok());
+        let copies = carbon::kept(headers.as_ref());
+        let routing = Routing {
+            exchange: dying.exchange(),
+            routing_key: dying.routing_key(),
+            copies: &copies,
+            headers: headers.as_ref(),
+        };
+        if self.route(&routing).is_err() {
+            self.routed.clear();
+        }
         let routed = self.routed.queues();
         let keeps = |id: &QueueId| {
             let name = self.queues.one(*id).map(|queue| queue.name());
-            name.is_some_and(|name| !death::is_cycle(headers, name, reason))
+            name.is_some_and(|name| !death::is_cycle(headers.as_ref(), name, reason))
         };
         routed.iter().copied().filter(keeps).collect()
     }
@@ -153,11 +140,65 @@ impl Vhost {
                 "a dead message cannot be read and is dropped"
             );
             self.settle_dead(&dead);
-            return;
+            return self.call_crowd();
         }
         dead.entry.message = message;
         self.turn.dead.push_back(dead);
+        self.call_crowd();
     }
+
+    /// How many die now.
+    pub(super) fn dying(&self) -> usize {
+        self.limbo.len() + self.turn.dead.len()
+    }
+
+    /// A queue has more to bury than can be now: it is looked after again when there is room.
+    pub(super) fn wait_for_burial(&mut self, id: QueueId) {
+        self.crowd.push(id);
+    }
+
+    fn call_crowd(&mut self) {
+        if self.limbo.len() < DYING_MAX {
+            for id in std::mem::take(&mut self.crowd) {
+                self.touch(id);
+            }
+        }
+    }
+
+    /// Buries all that is dead by now.
+    pub(super) fn bury_all(&mut self) {
+        while let Some(dead) = self.turn.dead.pop_front() {
+            self.bury(dead);
+        }
+        self.call_crowd();
+    }
+}
+
+/// A message as it is sent on.
+fn dying(
+    message: &Message,
+    reason: Reason,
+    onward: &Onward,
+    now_ms: u64,
+) -> Result<Arc<Message>, PropertiesError> {
+    let view = PropertiesView::parse(message.properties())?;
+    let headers = view.headers.and_then(|table| table.decode().ok());
+    let copies = carbon::kept(headers.as_ref());
+    let routing_keys: Vec<&str> =
+        std::iter::once(message.routing_key()).chain(copies.iter().map(String::as_str)).collect();
+    let death = Death {
+        queue: &onward.queue,
+        reason,
+        exchange: message.exchange(),
+        routing_keys: &routing_keys,
+        expiration: view.expiration.and_then(|bytes| std::str::from_utf8(bytes).ok()),
+        at: now_ms / 1000,
+    };
+    let properties = with_death(message, &death, onward.routing_key.is_some())?;
+    let routing_key = onward.routing_key.as_deref().unwrap_or_else(|| message.routing_key());
+    let parts = Parts { exchange: &onward.exchange, routing_key, properties: &properties };
+    let traits = Traits { expiration_ms: None, has_died: true, ..message.traits() };
+    Ok(Message::new(parts, message.body_bytes(), traits, now_ms))
 }
 
 /// The properties of a message that tell of its death, without its time to live; without `CC` where it has a new key.

@@ -74,7 +74,6 @@ pub(super) fn record(headers: &mut FieldTable, death: &Death<'_>) {
         Some(FieldValue::Table(mut table)) => {
             let count = table.find("count").and_then(FieldValue::as_integer).unwrap_or(0);
             table.set("count", FieldValue::I64(count.saturating_add(1)));
-            table.set("time", FieldValue::Timestamp(death.at));
             table
         }
         _ => first(death),
@@ -108,8 +107,9 @@ fn first(death: &Death<'_>) -> FieldTable {
     table
 }
 
-/// Whether a message that dies now would come round to `queue` for ever: it has died there before, and on the way
-/// since nobody has rejected it (RabbitMQ: "automatic dead lettering cycles").
+/// Whether a message that has died as its headers say would come round to `queue` for ever: it has died there before, and
+/// on the way since nobody has rejected it (RabbitMQ: "automatic dead lettering cycles"). One that has died in as many ways
+/// as are told goes round as well: of its first deaths nothing is known any more.
 pub(super) fn is_cycle(headers: Option<&FieldTable>, queue: &str, reason: Reason) -> bool {
     if reason == Reason::Rejected {
         return false;
@@ -123,6 +123,9 @@ pub(super) fn is_cycle(headers: Option<&FieldTable>, queue: &str, reason: Reason
             _ => None,
         })
     };
+    if deaths.len() >= DEATHS_MAX {
+        return true;
+    }
     let Some(at) = tables().position(|table| text(table, "queue") == Some(queue)) else { return false };
     tables().take(at + 1).all(|table| text(table, "reason") != Some(Reason::Rejected.as_str()))
 }

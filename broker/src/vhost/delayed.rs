@@ -77,8 +77,23 @@ impl Held {
 }
 
 impl Vhost {
+    /// Keeps a message where routing met an exchange that holds it; up to where it is stored.
+    pub(super) fn hold_where_delayed(
+        &mut self,
+        message: &Arc<Message>,
+        headers: Option<RawTable<'_>>,
+    ) -> Option<Position> {
+        let mut stored = None;
+        for at in 0..self.routed.delays().len() {
+            if let Some(delay) = self.routed.delays().get(at).copied() {
+                stored = stored.max(self.hold(message, headers, delay));
+            }
+        }
+        stored
+    }
+
     /// Keeps a message until it is due; up to where it is stored.
-    pub(super) fn hold(
+    fn hold(
         &mut self,
         message: &Arc<Message>,
         headers: Option<RawTable<'_>>,
@@ -94,7 +109,7 @@ impl Vhost {
         held.next_seq += 1;
         let stores = held.durable && message.traits().persistent;
         if stores {
-            let target = Target { queue: number, seq, flags: 1 };
+            let target = Target { queue: number, seq, flags: store::FLAG_EXPIRES };
             let position = self.store.message(message, due_ms, &[target], MessageFlags::PERSISTENT);
             let entry = entry_of(seq, message, due_ms);
             held.index.insert(seq, store::slot_of(position, &entry));
@@ -131,6 +146,7 @@ impl Vhost {
             due: BTreeMap::new(),
             warm_bytes: 0,
         };
+        self.queues.was_used(number);
         self.delayed.held.insert(number, held);
         self.delayed.numbers.insert(Rc::clone(exchange), number);
     }

@@ -62,7 +62,7 @@ impl Desk<'_> {
     fn offer(&mut self, queue: &mut Queue, id: ConsumerId) -> Offer {
         let Some(consumer) = queue.consumers.one(id) else { return Offer::Nothing };
         let (address, no_ack) = (consumer.wish.address, consumer.wish.no_ack);
-        if !self.has_room(queue.id, id, address, no_ack) {
+        if !self.has_room(queue, id, address, no_ack) {
             queue.consumers.rotate(false);
             return Offer::NoRoom;
         }
@@ -91,14 +91,18 @@ impl Desk<'_> {
     }
 
     /// Whether its channel and its connection have room; who has none is noted, to be woken.
-    fn has_room(&mut self, queue: QueueId, id: ConsumerId, address: Address, no_ack: bool) -> bool {
+    fn has_room(&mut self, queue: &mut Queue, id: ConsumerId, address: Address, no_ack: bool) -> bool {
         let Some(session) = self.sessions.one_mut(address.session) else { return false };
         let stalled = session.is_stalled();
         let Some(channel) = session.channel_mut(address.channel) else { return false };
         if !stalled && channel.has_room(no_ack) {
             return true;
         }
-        channel.starved.push((queue, id));
+        if let Some(consumer) = queue.consumers.one_mut(id)
+            && !std::mem::replace(&mut consumer.is_listed, true)
+        {
+            channel.starved.push((queue.id, id));
+        }
         false
     }
 

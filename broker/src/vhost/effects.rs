@@ -14,8 +14,9 @@ use crate::{
 };
 
 impl Vhost {
-    /// Takes in what a change did.
+    /// Takes in what a change did, as one step of the log: no binding outlives what it binds.
     pub(super) fn take_effects(&mut self, effects: impl IntoIterator<Item = Effect>) {
+        self.store.begin_chain();
         for effect in effects {
             match effect {
                 Effect::Bound(binding) => self.write_binding(&binding, true),
@@ -28,6 +29,7 @@ impl Vhost {
                 }
             }
         }
+        self.store.end_chain();
     }
 
     fn write_binding(&mut self, binding: &NamedBinding, bound: bool) {

@@ -8,7 +8,7 @@ use super::{
     channel::{ChannelState, Publishing},
     publish::{Body, Publish},
     refuse::{self, Refusal},
-    session::{SessionId, SessionState},
+    session::{Session, SessionId, SessionState},
 };
 use crate::{
     amqp::{
@@ -23,12 +23,14 @@ use crate::{
 };
 
 impl Vhost {
-    /// Takes what a connection has sent: all whole frames go, the rest of the buffer stays.
-    pub fn receive(&mut self, id: SessionId, buffer: &mut BytesMut, now_ms: u64) {
+    /// Takes what a connection has sent: all whole frames go, the rest of the buffer stays. Whether it has to stop before
+    /// that, until [`Self::may_take`].
+    pub fn receive(&mut self, id: SessionId, buffer: &mut BytesMut, now_ms: u64) -> bool {
         self.set_time(now_ms);
         let before = self.store.appended;
         let mut at = 0;
-        while let Some(frame_max) = self.reads_from(id) {
+        let mut stops = false;
+        while let Some(frame_max) = self.reads_from(id, &mut stops) {
             match self.frame(id, buffer, at, frame_max) {
                 Ok(Some(Step::In(end))) => at = end,
                 Ok(Some(Step::Cut)) => at = 0,
@@ -43,6 +45,13 @@ impl Vhost {
         buffer.advance(at.min(buffer.len()));
         self.tend_all();
         self.owe(id, self.store.appended - before);
+        stops
+    }
+
+    /// Whether a connection is listened to: not while it waits for what it asked for, whose answer comes before all others,
+    /// nor while so much waits for it that it must read first.
+    pub fn may_take(&self, id: SessionId) -> bool {
+        self.sessions.one(id).is_some_and(Session::listens)
     }
 
     /// What a connection has just put into the log counts against its credit until it is written there. Not until it is
@@ -59,10 +68,11 @@ impl Vhost {
         }
     }
 
-    /// The limit of frames of a connection that is listened to.
-    fn reads_from(&self, id: SessionId) -> Option<u32> {
+    /// The limit of frames of a connection that is listened to; `stops` is whether it will be later.
+    fn reads_from(&self, id: SessionId, stops: &mut bool) -> Option<u32> {
         let session = self.sessions.one(id)?;
-        (session.state != SessionState::Closed).then_some(session.info.frame_max)
+        *stops = !session.listens();
+        (!*stops && session.state != SessionState::Closed).then_some(session.info.frame_max)
     }
 
     fn frame(
@@ -150,6 +160,7 @@ impl Vhost {
         }
         let mut assembler = Assembler::new(limit);
         assembler.begin(())?;
+        self.note_publisher(at.session);
         let publishing = Publishing {
             ids: basic::Publish::IDS,
             exchange: publish.exchange.into(),
@@ -157,6 +168,7 @@ impl Vhost {
             mandatory: publish.mandatory,
             immediate: publish.immediate,
             assembler,
+            gathered: 0,
         };
         if let Some(channel) = self.channel_mut(at) {
             channel.publishing = Some(Box::new(publishing));
@@ -182,6 +194,7 @@ impl Vhost {
             mandatory: false,
             immediate: false,
             assembler,
+            gathered: 0,
         }));
         true
     }
@@ -197,6 +210,7 @@ impl Vhost {
         let Some(channel) = self.channel_mut(at) else { return Ok(()) };
         match channel.publishing.take() {
             Some(mut publishing) => {
+                self.let_go(at.session, publishing.gathered);
                 publishing.assembler.expect_method().map_err(|error| Refusal::from(error).by(publishing.ids))
             }
             None => Ok(()),
@@ -235,11 +249,19 @@ impl Vhost {
         let Some(mut publishing) = self.channel_mut(at).and_then(|channel| channel.publishing.take()) else {
             return Err(Refusal::from(content::ContentError::NoMethod));
         };
-        let Publishing { ids, exchange, routing_key, mandatory, immediate, assembler } = &mut *publishing;
+        let Publishing { ids, exchange, routing_key, mandatory, immediate, assembler, gathered } =
+            &mut *publishing;
         let assembled = match frame.kind {
             FrameKind::Header => assembler.header(payload),
             _ => assembler.body(payload),
         };
+        let is_partial = matches!(assembled, Ok(None));
+        if !is_partial {
+            self.let_go(at.session, *gathered);
+        } else if frame.kind == FrameKind::Body {
+            *gathered += payload.len();
+            self.keep_hold(at.session, payload.len())?;
+        }
         let whole = match assembled {
             Ok(whole) => whole,
             Err(error) => {

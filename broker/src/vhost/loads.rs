@@ -6,18 +6,27 @@ use bytes::Bytes;
 
 use super::{
     Vhost,
+    store::{FLAG_EXPIRES, Store},
+    timers::TimerKey,
     turn::{Purpose, Want},
 };
 use crate::{
-    log::{index::Slot, reader::StoredMessage, record::MessageFlags},
+    log::{
+        index::Slot,
+        reader::{ReadError, StoredMessage},
+        record::MessageFlags,
+    },
     message::{Message, Parts, Traits},
-    queue::{Contents, Entry, Seq, lines::Wanted},
+    queue::{
+        ConsumerId, Contents, Entry, Queue, Seq,
+        lines::{LOAD_BYTES, Wanted},
+    },
 };
 
 /// Messages that one read brings at most.
 const MESSAGES_MAX: usize = 512;
-/// Bytes of bodies that one read brings at most; one message may be larger.
-const BYTES_MAX: u64 = 1024 * 1024;
+/// Milliseconds after which what could not be read is asked for again.
+const RETRY_MS: u64 = 500;
 
 /// What is to be read: which, and where each lies.
 #[derive(Debug, Clone)]
@@ -28,13 +37,31 @@ pub struct Load {
     pub places: Vec<(Seq, Slot)>,
 }
 
-/// What was read of one message; none if it cannot be read.
+/// What was read of one message.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// Its place in the queue.
     pub seq: Seq,
     /// The message, and when it expires or is due.
-    pub message: Option<(Arc<Message>, u64)>,
+    pub message: Result<(Arc<Message>, u64), Missing>,
+}
+
+/// Why a message did not come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// What lies there is not the message: it is lost.
+    Damaged,
+    /// It could not be read now: it was moved meanwhile, or the system is short of something. It is asked for again.
+    NotNow,
+}
+
+impl From<ReadError> for Missing {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Damaged(_) => Self::Damaged,
+            ReadError::Io { .. } => Self::NotNow,
+        }
+    }
 }
 
 impl Loaded {
@@ -84,69 +111,92 @@ impl Vhost {
     }
 
     /// Something was read.
-    pub fn loaded(&mut self, want: &Want, loaded: Vec<Loaded>, now_ms: u64) {
+    pub fn loaded(&mut self, want: &Want, mut loaded: Vec<Loaded>, now_ms: u64) {
         self.set_time(now_ms);
+        // What stands behind a gap would stand before it: it is read once more.
+        let gap = loaded.iter().position(|one| matches!(one.message, Err(Missing::NotNow)));
+        if let Some(gap) = gap {
+            loaded.truncate(gap);
+        }
         match &want.purpose {
-            Purpose::Line(_) => self.line_loaded(want, loaded),
-            Purpose::Stream(consumer, from) => {
-                let behind = loaded.last().map_or(from + 1, |last| last.seq + 1);
-                let messages: Vec<_> =
-                    loaded.into_iter().filter_map(|loaded| Some((loaded.seq, loaded.message?.0))).collect();
-                if let Some(queue) = self.queues.numbered_mut(want.queue, want.number)
-                    && let Contents::Stream(stream) = &mut queue.contents
-                {
-                    stream.loaded(*consumer, messages, behind);
-                    queue.consumers.wake(*consumer);
-                    self.touch(want.queue);
+            Purpose::Line(_) => self.line_loaded(want, loaded, gap.is_some()),
+            Purpose::Stream(..) if gap == Some(0) => {}
+            Purpose::Stream(consumer, from) => self.stream_loaded(want, *consumer, *from, loaded),
+            Purpose::Dead(_) | Purpose::Delayed(_) => {
+                if let Some(one) = loaded.into_iter().next() {
+                    self.single_loaded(want, one);
                 }
-            }
-            Purpose::Dead(seq) => {
-                let message = loaded.into_iter().next().and_then(|loaded| loaded.message);
-                self.exhume(want.number, *seq, message.map(|(message, _)| message));
-            }
-            Purpose::Delayed(seq) => {
-                let found = loaded.into_iter().next().and_then(|loaded| loaded.message);
-                self.delayed_loaded(want.number, *seq, found);
             }
             // What was scanned comes by itself.
             Purpose::Compaction(..) => {}
         }
+        if gap.is_some_and(|gap| gap == 0 || !matches!(want.purpose, Purpose::Stream(..))) {
+            self.ask_later(want.clone());
+        }
         self.tend_all();
     }
 
-    fn line_loaded(&mut self, want: &Want, loaded: Vec<Loaded>) {
+    fn ask_later(&mut self, want: Want) {
+        self.unread.push(want);
+        self.timers.set(TimerKey::Reads, Some(self.now_ms + RETRY_MS));
+    }
+
+    /// Asks again for what could not be read.
+    pub(super) fn ask_again(&mut self) {
+        self.turn.wants.append(&mut self.unread);
+    }
+
+    fn single_loaded(&mut self, want: &Want, one: Loaded) {
+        let found = one.message.ok();
+        match want.purpose {
+            Purpose::Dead(seq) => self.exhume(want.number, seq, found.map(|(message, _)| message)),
+            Purpose::Delayed(seq) => self.delayed_loaded(want.number, seq, found),
+            Purpose::Line(_) | Purpose::Stream(..) | Purpose::Compaction(..) => {}
+        }
+    }
+
+    fn stream_loaded(&mut self, want: &Want, consumer: ConsumerId, from: Seq, loaded: Vec<Loaded>) {
+        let behind = loaded.last().map_or(from + 1, |last| last.seq + 1);
+        let messages =
+            loaded.into_iter().filter_map(|loaded| Some((loaded.seq, loaded.message.ok()?.0))).collect();
+        if let Some(queue) = self.queues.numbered_mut(want.queue, want.number)
+            && let Contents::Stream(stream) = &mut queue.contents
+        {
+            stream.loaded(consumer, messages, behind);
+            queue.consumers.wake(consumer);
+            self.touch(want.queue);
+        }
+    }
+
+    fn line_loaded(&mut self, want: &Want, loaded: Vec<Loaded>, is_asked_again: bool) {
         let Some(queue) = self.queues.numbered_mut(want.queue, want.number) else { return };
-        queue.loading = false;
-        let recovered_up_to = queue.recovered_up_to;
-        let max_priority = queue.max_priority();
-        let number = queue.number;
-        for Loaded { seq, message } in loaded {
-            // Settled meanwhile: purged, or dropped from the head.
-            let Some(slot) = queue.index.slot(seq) else { continue };
-            let Contents::Lines(lines) = &mut queue.contents else { return };
-            let mut entry = Entry::of_slot(seq, slot, max_priority);
-            entry.redelivered |= seq <= recovered_up_to;
-            match message {
-                Some((message, expires_at_ms)) => {
-                    entry.expires_at_ms = super::expiry_of(&queue.settings, &message, expires_at_ms);
-                    entry.message = Some(message);
-                    lines.warm_up(entry);
-                }
-                None => {
-                    tracing::error!(
-                        vhost = &*self.name,
-                        queue = &*queue.declaration.name,
-                        seq,
-                        "a message cannot be read and is dropped"
-                    );
-                    lines.lose(&entry);
-                    if let Some(slot) = queue.index.settle(seq) {
-                        self.store.settle(number, seq, slot);
-                    }
-                }
-            }
+        queue.loading = is_asked_again;
+        for loaded in loaded {
+            give(queue, &mut self.store, &self.name, loaded);
         }
         self.touch(want.queue);
+    }
+}
+
+/// Gives a queue one message back, or the news that it is lost.
+fn give(queue: &mut Queue, store: &mut Store, vhost: &str, loaded: Loaded) {
+    let Loaded { seq, message } = loaded;
+    // Settled meanwhile: purged, or dropped from the head.
+    let Some(slot) = queue.index.slot(seq) else { return };
+    let mut entry = Entry::of_slot(seq, slot, queue.max_priority());
+    entry.redelivered |= seq <= queue.recovered_up_to;
+    let Contents::Lines(lines) = &mut queue.contents else { return };
+    if let Ok((message, expires_at_ms)) = message {
+        let stored_ms = if slot.aux.flags() & FLAG_EXPIRES == 0 { 0 } else { expires_at_ms };
+        entry.expires_at_ms = super::expiry_of(&queue.settings, &message, stored_ms);
+        entry.message = Some(message);
+        return lines.warm_up(entry);
+    }
+    let name = &*queue.declaration.name;
+    tracing::error!(vhost, queue = name, seq, "a message is damaged and is dropped");
+    lines.lose(&entry);
+    if let Some(slot) = queue.index.settle(seq) {
+        store.settle(queue.number, seq, slot);
     }
 }
 
@@ -155,7 +205,7 @@ fn run(next: impl Fn(Seq) -> Option<(Seq, Slot)>, mut from: Seq, to: Seq) -> Vec
     let mut places = Vec::new();
     let mut bytes = 0;
     while places.len() < MESSAGES_MAX
-        && bytes < BYTES_MAX
+        && bytes < LOAD_BYTES
         && let Some((seq, slot)) = next(from).filter(|(seq, _)| *seq < to)
     {
         places.push((seq, slot));

@@ -6,6 +6,9 @@ use bytes::Bytes;
 
 /// A client that has so much waiting gets no further deliveries until it has read some.
 pub(super) const DELIVERIES_PAUSE_BYTES: usize = 512 * 1024;
+/// A client that has so much waiting is not listened to: answers, too, are bounded. Two of the largest messages, so that
+/// one delivery never keeps a client from acknowledging.
+pub(super) const REPLIES_PAUSE_BYTES: usize = 32 * 1024 * 1024;
 /// When it gets deliveries again.
 pub(super) const DELIVERIES_RESUME_BYTES: usize = 128 * 1024;
 /// A buffer that grew beyond this is not kept for later.

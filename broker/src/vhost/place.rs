@@ -18,12 +18,7 @@ use crate::{
 impl Vhost {
     /// Puts a routed message where it goes.
     pub(super) fn place(&mut self, message: &Arc<Message>, headers: Option<RawTable<'_>>) -> Fate {
-        let mut stored = None;
-        for at in 0..self.routed.delays().len() {
-            if let Some(delay) = self.routed.delays().get(at).copied() {
-                stored = stored.max(self.hold(message, headers, delay));
-            }
-        }
+        let mut stored = self.hold_where_delayed(message, headers);
         if self.routed.is_unroutable() {
             return Fate::Unroutable;
         }
@@ -58,7 +53,7 @@ impl Vhost {
     }
 
     /// Queues that are full and refuse it.
-    fn leave_out_refusing(&mut self, message: &Arc<Message>, targets: &mut Vec<QueueId>) {
+    pub(super) fn leave_out_refusing(&mut self, message: &Arc<Message>, targets: &mut Vec<QueueId>) {
         let bytes = message.body().len();
         let refuses = |vhost: &Self, id: QueueId| {
             vhost.queues.one(id).map_or(Admission::In, |queue| queue.admits(bytes))
@@ -96,7 +91,7 @@ impl Vhost {
             };
             let expiry = queue.expiry(traits.expiration_ms, self.now_ms);
             expires_at_ms = expires_at_ms.max(expiry);
-            let flags = u8::from(expiry != 0);
+            let flags = if expiry == 0 { 0 } else { store::FLAG_EXPIRES };
             stored.push(Target { queue: queue.number, seq: queue.next_seq(), flags });
         }
         let position = match stored.is_empty() {

@@ -114,6 +114,9 @@ impl Vhost {
         let traits = self.traits_of(at, &summary)?;
         let raw = summary.headers;
         let (keys, mut rewritten) = carbon::copies(publish.properties, raw)?;
+        for key in &keys {
+            self.may_use_key(at, exchange, publish.exchange, key)?;
+        }
         if let Some(key) = self.reply_key(at, summary.reply_to)? {
             let from = rewritten.as_deref().unwrap_or(publish.properties);
             let named = properties::rewrite(from, |properties| properties.reply_to = Some(key.into()));
@@ -147,7 +150,9 @@ impl Vhost {
         if let Mode::Transaction(transaction) = &mut channel.mode {
             let mandatory = publish.mandatory;
             let headers = raw.filter(|raw| carbon::is_blind(*raw)).map(|raw| raw.bytes().into());
-            return transaction.publish(Outgoing { message, exchange, mandatory, keys, headers });
+            let bytes = message.footprint();
+            transaction.publish(Outgoing { message, exchange, mandatory, keys, headers })?;
+            return self.keep_hold(at.session, bytes);
         }
         let tag = match &mut channel.mode {
             Mode::Confirm(confirms) => Some(confirms.next_tag()),
@@ -172,11 +177,7 @@ impl Vhost {
         self.check(at.session, Action::Write, Resource::Exchange(publish.exchange))?;
         let exchange =
             self.topology.publishable(publish.exchange).map_err(|error| refuse::topology(&error))?;
-        if let Some(found) = self.topology.exchange(exchange)
-            && found.attributes().kind.matching() == exchange::kind::Matching::Topic
-        {
-            self.check_topic(at.session, Action::Write, publish.exchange, publish.routing_key)?;
-        }
+        self.may_use_key(at, exchange, publish.exchange, publish.routing_key)?;
         let limit = self.limits.message_bytes_max;
         if publish.body.len() > limit {
             let text =
@@ -184,6 +185,15 @@ impl Vhost {
             return Err(Refusal::new(ReplyCode::PreconditionFailed, text));
         }
         Ok(exchange)
+    }
+
+    /// Topic permissions, of this key.
+    fn may_use_key(&mut self, at: Address, id: ExchangeId, exchange: &str, key: &str) -> Result<(), Refusal> {
+        let is_topic = self
+            .topology
+            .exchange(id)
+            .is_some_and(|found| found.attributes().kind.matching() == exchange::kind::Matching::Topic);
+        if is_topic { self.check_topic(at.session, Action::Write, exchange, key) } else { Ok(()) }
     }
 
     fn traits_of(&self, at: Address, summary: &Summary<'_>) -> Result<Traits, Refusal> {

@@ -35,6 +35,11 @@ impl Queues {
         self.last_number
     }
 
+    /// This number was given out before: the next ones are above it.
+    pub(super) fn was_used(&mut self, number: u32) {
+        self.last_number = self.last_number.max(number);
+    }
+
     /// The highest number that was given out.
     pub(super) fn last_number(&self) -> u32 {
         self.last_number
@@ -67,6 +72,7 @@ impl Queues {
     }
 
     pub(super) fn put(&mut self, queue: Queue) {
+        self.was_used(queue.number);
         let at = queue.id.0 as usize;
         if let Some(slot) = self.slots.get_mut(at) {
             self.places.insert(queue.number, queue.id);

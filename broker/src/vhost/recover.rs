@@ -83,11 +83,7 @@ impl Vhost {
             vhost.restore_queue(number, declaration, queues.remove(&number).unwrap_or_default())?;
         }
         vhost.restore_seen(&found.seen);
-        for binding in found.bindings {
-            let NamedBinding { source, destination, key, arguments, .. } = &binding;
-            let bound = vhost.topology.bind(source, destination.target(), key, arguments.table());
-            bound.map_err(|error| refused(&records::binding_key(&binding), &error))?;
-        }
+        found.bindings.iter().for_each(|binding| vhost.restore_binding(binding));
         for (exchange, number) in found.delayed {
             let held = queues.remove(&number).unwrap_or_default();
             vhost.add_holder(&Rc::from(exchange.as_str()), number, true);
@@ -121,11 +117,13 @@ impl Vhost {
             targets: Vec::new(),
             replies: std::collections::HashMap::new(),
             limbo: std::collections::HashMap::new(),
-            unconfirmed: Vec::new(),
+            unconfirmed: super::confirming::Unconfirmed::default(),
             waiters: super::durable::Waiters::default(),
             commits: std::collections::VecDeque::new(),
             unsynced: std::collections::VecDeque::new(),
             growing: Vec::new(),
+            crowd: Vec::new(),
+            unread: Vec::new(),
             blocked: blocked::State::default(),
             compaction: compaction::State::default(),
             limits,
@@ -169,9 +167,20 @@ impl Vhost {
         Ok(())
     }
 
+    /// A binding whose end is not there comes of damage to the log, which was reported: it is dropped, and the rest kept.
+    fn restore_binding(&mut self, binding: &NamedBinding) {
+        let NamedBinding { source, destination, key, arguments, .. } = binding;
+        if let Err(error) = self.topology.bind(source, destination.target(), key, arguments.table()) {
+            let declared = records::binding_key(binding);
+            tracing::error!(vhost = &*self.name, binding = declared, %error, "a binding of the log is dropped");
+            self.store.declare(&declared, None);
+        }
+    }
+
     /// Messages of queues that are not declared any more: a crash came between the end of a queue and its messages'.
     fn forget_ownerless(&mut self, queues: BTreeMap<u32, QueueState>) {
         for (number, held) in queues {
+            self.queues.was_used(number);
             for (_, slot) in held.index.iter() {
                 self.store.segments.release(slot.position, slot.size);
             }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, rc::Rc};
 
 use super::{
     channel::Channel,
-    outbox::{DELIVERIES_PAUSE_BYTES, Outbox},
+    outbox::{DELIVERIES_PAUSE_BYTES, Outbox, REPLIES_PAUSE_BYTES},
 };
 use crate::{
     access::{UserRef, permission::DecisionCache},
@@ -88,6 +88,10 @@ pub(super) struct Session {
     pub(super) can_block: bool,
     /// What the decisions about it were, for as long as rights stay as they are.
     pub(super) rights: DecisionCache,
+    /// Its channel that has asked by `basic.get` for what is on the disk: nothing else is listened to until it has it.
+    pub(super) getting: Option<(u16, QueueId)>,
+    /// Bytes of contents that are on their way, and of publishes that wait for their commit.
+    pub(super) held_bytes: usize,
     /// Exclusive queues of it.
     pub(super) owned: Vec<(QueueId, u32)>,
     /// Bytes that it has published and that are not durable yet.
@@ -111,6 +115,8 @@ impl Session {
             can_cancel: info.can("consumer_cancel_notify"),
             can_block: info.can("connection.blocked"),
             rights: DecisionCache::default(),
+            getting: None,
+            held_bytes: 0,
             owned: Vec::new(),
             unsynced_bytes: 0,
             received_bytes: 0,
@@ -123,6 +129,12 @@ impl Session {
     pub(super) fn is_stalled(&mut self) -> bool {
         self.stalled |= self.outbox.len() > DELIVERIES_PAUSE_BYTES;
         self.stalled
+    }
+
+    /// Whether the next frame is taken in.
+    pub(super) fn listens(&self) -> bool {
+        self.state != SessionState::Open
+            || (self.getting.is_none() && self.outbox.len() <= REPLIES_PAUSE_BYTES)
     }
 
     pub(super) fn channel(&self, number: u16) -> Option<&Channel> {

@@ -18,8 +18,11 @@ use crate::{
     queue::{Entry, Seq},
 };
 
-/// In a slot's flags: the message has an expiration of its own.
-const FLAG_EXPIRES: u8 = 1;
+/// In a slot's flags: the message expires in this queue. A record has one time for all its queues.
+pub(super) const FLAG_EXPIRES: u8 = 1;
+
+/// What an entry of a queue and its slot weigh, about: counted against who published it.
+const TARGET_BYTES: usize = 128;
 
 /// The log, as the virtual host writes it.
 #[derive(Debug)]
@@ -33,10 +36,12 @@ pub(super) struct Store {
     group_end: Position,
     /// Chains that are open, one in another.
     chains: u32,
+    /// Something is in the outermost: one with nothing in it is not written.
+    chain_is_written: bool,
     pub(super) now_ms: u64,
     /// Records that were too large for the log.
     pub(super) refused: u64,
-    /// Bytes of messages that were appended, ever.
+    /// Bytes of memory that messages took that were appended, ever.
     pub(super) appended: u64,
     /// Bytes handed to the writer since the last checkpoint.
     pub(super) since_checkpoint: u64,
@@ -52,6 +57,7 @@ impl Store {
             written: end,
             group_end: end,
             chains: 0,
+            chain_is_written: false,
             now_ms: 0,
             refused: 0,
             since_checkpoint: 0,
@@ -83,7 +89,7 @@ impl Store {
         };
         let position = self.append(&Record::Message(stored));
         self.segments.acquire(position, size, targets.len() as u64);
-        self.appended += u64::from(size) + message.properties().len() as u64;
+        self.appended += (message.footprint() + targets.len() * TARGET_BYTES) as u64;
         position
     }
 
@@ -135,6 +141,10 @@ impl Store {
     }
 
     fn append(&mut self, record: &Record<'_>) -> Position {
+        if self.chains > 0 && !self.chain_is_written {
+            self.chain_is_written = true;
+            self.appender.begin_chain();
+        }
         match self.appender.append(record, self.now_ms) {
             Ok(position) => position,
             // Bodies are limited far below it.
@@ -147,14 +157,11 @@ impl Store {
 
     pub(super) fn begin_chain(&mut self) {
         self.chains += 1;
-        if self.chains == 1 {
-            self.appender.begin_chain();
-        }
     }
 
     pub(super) fn end_chain(&mut self) {
         self.chains = self.chains.saturating_sub(1);
-        if self.chains == 0 {
+        if self.chains == 0 && std::mem::take(&mut self.chain_is_written) {
             self.appender.end_chain();
         }
     }

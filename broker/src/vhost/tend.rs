@@ -3,7 +3,7 @@
 
 use super::{
     Vhost,
-    dead::Dead,
+    dead::{DYING_MAX, Dead},
     death::Reason,
     timers::TimerKey,
     turn::{Purpose, Want},
@@ -35,8 +35,8 @@ impl Vhost {
     /// Looks after all that were touched, and what that touches, until nothing is left.
     pub(super) fn tend_all(&mut self) {
         loop {
-            if let Some(dead) = self.turn.dead.pop_front() {
-                self.bury(dead);
+            if !self.turn.dead.is_empty() {
+                self.bury_all();
             } else if let Some(id) = self.turn.touched.pop() {
                 self.tend(id);
             } else {
@@ -83,6 +83,7 @@ impl Vhost {
 
     /// From the head, as far as it has expired.
     pub(super) fn drop_expired(&mut self, id: QueueId) {
+        let mut room = DYING_MAX.saturating_sub(self.dying());
         let Some(queue) = self.queues.one_mut(id) else { return };
         let number = queue.number;
         let Contents::Lines(lines) = &mut queue.contents else { return };
@@ -93,6 +94,10 @@ impl Vhost {
             if !entry.is_expired(self.now_ms) {
                 return;
             }
+            if room == 0 {
+                return self.wait_for_burial(id);
+            }
+            room -= 1;
             let Some(entry) = lines.pop_any(|_, _| None) else { return };
             self.turn.dead.push_back(Dead { queue: id, number, entry, reason: Reason::Expired });
         }
@@ -100,8 +105,13 @@ impl Vhost {
 
     /// From the head, until the queue is within its limits.
     fn drop_excess(&mut self, id: QueueId) {
+        let mut room = DYING_MAX.saturating_sub(self.dying());
         let Some(queue) = self.queues.one_mut(id) else { return };
         while queue.is_over_length() {
+            if room == 0 {
+                return self.wait_for_burial(id);
+            }
+            room -= 1;
             let (number, max_priority) = (queue.number, queue.max_priority());
             let Queue { contents: Contents::Lines(lines), index, .. } = queue else { return };
             let cold = |from: Seq, priority: u8| {
@@ -155,9 +165,10 @@ impl Vhost {
         if queue.loading {
             return;
         }
-        let Contents::Lines(lines) = &queue.contents else { return };
         let awaited = queue.consumers.front().is_some() || !queue.getters.is_empty();
-        let below = match (awaited, lines.is_expiring()) {
+        let Contents::Lines(lines) = &mut queue.contents else { return };
+        // What came back knows when it expires, with its message or without.
+        let below = match (awaited, lines.is_expiring() && matches!(lines.peek(), Next::Cold(_))) {
             (true, _) => LOAD_BELOW,
             (false, true) => 1,
             (false, false) => return,

@@ -13,6 +13,8 @@ pub(super) enum TimerKey {
     Unused(QueueId),
     /// The first of the delayed messages of an exchange.
     Delayed(u32),
+    /// What could not be read is asked for again.
+    Reads,
     /// A look at deliveries that wait for their acknowledgement.
     ConsumerTimeouts,
 }

@@ -24,6 +24,11 @@ pub(super) struct Transaction {
 }
 
 impl Transaction {
+    /// Bytes of messages that it holds.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(super) fn publish(&mut self, outgoing: Outgoing) -> Result<(), Refusal> {
         self.bytes += outgoing.message.footprint();
         if self.bytes > BYTES_MAX {

@@ -66,7 +66,8 @@ impl Unacked {
 
     /// Puts back what was taken out, under the tags that it had.
     pub(super) fn put_back(&mut self, deliveries: Vec<(u64, Delivery)>) {
-        for (tag, delivery) in deliveries {
+        // From the last one on: what was taken from the front goes back there at once.
+        for (tag, delivery) in deliveries.into_iter().rev() {
             self.bytes += delivery.entry.footprint();
             self.live += 1;
             let at = self.slots.partition_point(|(other, _)| *other < tag);

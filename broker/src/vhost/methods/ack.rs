@@ -162,6 +162,7 @@ impl Vhost {
                 return self.touch(id);
             }
             if entry.stored {
+                queue.note_returned(&entry);
                 self.store.returned(number, entry.seq, entry.delivery_count);
             }
         }
@@ -190,7 +191,11 @@ impl Vhost {
             return;
         }
         for (id, consumer) in std::mem::take(&mut channel.starved) {
-            if self.queues.one_mut(id).is_some_and(|queue| queue.consumers.wake(consumer)) {
+            let Some(queue) = self.queues.one_mut(id) else { continue };
+            if let Some(consumer) = queue.consumers.one_mut(consumer) {
+                consumer.is_listed = false;
+            }
+            if queue.consumers.wake(consumer) {
                 self.touch(id);
             }
         }

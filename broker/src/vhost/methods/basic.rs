@@ -202,6 +202,9 @@ impl Vhost {
             return Err(Refusal::new(ReplyCode::NotImplemented, text));
         }
         queue.getters.push_back((at, get.no_ack));
+        if let Some(session) = self.sessions.one_mut(at.session) {
+            session.getting = Some((at.channel, id));
+        }
         self.serve_getters(id);
         self.touch(id);
         Ok(())
@@ -224,6 +227,7 @@ impl Vhost {
                 return;
             }
             queue.getters.pop_front();
+            self.has_got(at);
             match entry {
                 Some(entry) => {
                     // What stands behind it and has expired does not count any more.
@@ -231,10 +235,20 @@ impl Vhost {
                     self.hand_over(id, at, no_ack, entry);
                 }
                 None => {
-                    queue.stats.got_empty += 1;
+                    if let Some(queue) = self.queues.one_mut(id) {
+                        queue.stats.got_empty += 1;
+                    }
                     self.answer(at, |number, out| GetEmpty {}.encode(number, out));
                 }
             }
+        }
+    }
+
+    /// Who asked is listened to again.
+    pub(in crate::vhost) fn has_got(&mut self, at: Address) {
+        if let Some(session) = self.sessions.one_mut(at.session) {
+            session.getting = None;
+            self.turn.has_bytes(at.session, session);
         }
     }
 

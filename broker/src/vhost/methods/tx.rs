@@ -4,7 +4,6 @@ use crate::{
     amqp::{
         method::{
             Tx,
-            basic::Nack,
             tx::{CommitOk, RollbackOk, SelectOk},
         },
         properties,
@@ -63,10 +62,13 @@ impl Vhost {
     }
 
     fn transaction(&mut self, at: Address) -> Result<Transaction, Refusal> {
-        match self.channel_mut(at).map(|channel| &mut channel.mode) {
-            Some(Mode::Transaction(transaction)) => Ok(std::mem::take(transaction)),
-            _ => Err(Refusal::new(ReplyCode::PreconditionFailed, "channel is not transactional")),
-        }
+        let Some(Mode::Transaction(transaction)) = self.channel_mut(at).map(|channel| &mut channel.mode)
+        else {
+            return Err(Refusal::new(ReplyCode::PreconditionFailed, "channel is not transactional"));
+        };
+        let transaction = std::mem::take(transaction);
+        self.let_go(at.session, transaction.bytes());
+        Ok(transaction)
     }
 
     /// All of it is one atomic step of the log, and answered when that is safe.
@@ -82,6 +84,8 @@ impl Vhost {
                 Settlement::Return(deliveries, requeue) => self.return_all(at, deliveries, requeue),
             }
         }
+        // What was rejected goes where dead letters go with the rest.
+        self.bury_all();
         self.store.end_chain();
         self.store.request_sync();
         let end = self.store.end();
@@ -95,6 +99,9 @@ impl Vhost {
 
     fn place_outgoing(&mut self, at: Address, outgoing: &Outgoing) {
         let published = &outgoing.message;
+        if self.answers_directly(published.exchange(), published.routing_key(), published) {
+            return;
+        }
         let view = properties::PropertiesView::parse(published.properties()).unwrap_or_default();
         let headers = outgoing.headers.as_deref().map(RawTable::new).or(view.headers);
         self.route_raw(outgoing.exchange, published.routing_key(), &outgoing.keys, headers);
@@ -114,26 +121,11 @@ impl Vhost {
     fn rollback(&mut self, at: Address) -> Result<(), Refusal> {
         let transaction = self.transaction(at)?;
         let Some(channel) = self.channel_mut(at) else { return Ok(()) };
-        for settlement in transaction.settlements {
+        for settlement in transaction.settlements.into_iter().rev() {
             let (Settlement::Ack(deliveries) | Settlement::Return(deliveries, _)) = settlement;
             channel.unacked.put_back(deliveries);
         }
         self.answer(at, |number, out| RollbackOk {}.encode(number, out));
         Ok(())
-    }
-
-    /// Nothing that waits can be promised any more: the log takes no more.
-    pub(in crate::vhost) fn fail_confirms(&mut self) {
-        for at in std::mem::take(&mut self.unconfirmed) {
-            let Some(session) = self.sessions.one_mut(at.session) else { continue };
-            let Some(channel) = session.channel_mut(at.channel) else { continue };
-            let Mode::Confirm(confirms) = &mut channel.mode else { continue };
-            let failed: Vec<u64> = confirms.fail().collect();
-            for delivery_tag in failed {
-                let nack = Nack { delivery_tag, multiple: false, requeue: true };
-                nack.encode(at.channel, session.outbox.buffer());
-            }
-            self.turn.has_bytes(at.session, session);
-        }
     }
 }

@@ -26,7 +26,7 @@ use crate::{
         tests::sim_disk::SimDisk,
         writer::{WriteError, Writer},
     },
-    vhost::{Blocked, Load, Loaded, Purpose, Scanned, Vhost, VhostLimits},
+    vhost::{Blocked, Load, Loaded, Missing, Purpose, Scanned, Vhost, VhostLimits},
 };
 
 mod promises;
@@ -309,7 +309,7 @@ impl Sim {
                     .collect();
                 let mut loaded = Vec::new();
                 read_run(self.writer.disk(), self.sums, &wanted, |seq, read| {
-                    let message = read.ok().map(|stored| Loaded::restore(&stored));
+                    let message = read.map(|stored| Loaded::restore(&stored)).map_err(Missing::from);
                     loaded.push(Loaded { seq, message });
                 });
                 self.world.vhost.loaded(&want, loaded, self.world.now_ms);
