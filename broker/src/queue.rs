@@ -236,6 +236,15 @@ impl Queue {
         }
     }
 
+    /// When messages of a stream came, of those whose time is noted.
+    pub fn times(&self) -> impl Iterator<Item = (Seq, u64)> + '_ {
+        let stream = match &self.contents {
+            Contents::Stream(stream) => Some(stream),
+            Contents::Lines(_) => None,
+        };
+        stream.into_iter().flat_map(Stream::times)
+    }
+
     /// Messages that wait or are out.
     pub fn messages(&self) -> u64 {
         match &self.contents {

@@ -41,6 +41,7 @@ const QUEUE: u8 = 4;
 const SLOTS: u8 = 5;
 const RETURNED: u8 = 6;
 const END: u8 = 7;
+const TIMES: u8 = 8;
 
 /// The state at a position.
 #[derive(Debug, Clone, Default)]

@@ -14,8 +14,11 @@ use super::{
 };
 
 /// Set in the flags of a slot whose message does not outlive a restart: [`MessageFlags::SPILLED_TRANSIENT`]. The other
-/// seven bits are the queue's.
+/// bits, but for [`SLOT_TIMED`], are the queue's.
 pub const SLOT_TRANSIENT: u8 = 0x80;
+
+/// Set in the flags of a target whose time of arrival is kept beside the index: streams ask for it of few messages.
+pub const SLOT_TIMED: u8 = 0x40;
 
 /// All that is known of a virtual host from its log.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +44,8 @@ pub struct QueueState {
     pub delivered_up_to: u64,
     /// What is remembered of messages that came back.
     pub returned: BTreeMap<u64, Returned>,
+    /// When those came whose time is kept: milliseconds since 1970.
+    pub times: BTreeMap<u64, u64>,
 }
 
 /// A message that came back.
@@ -78,6 +83,11 @@ pub(crate) enum Effect {
         seq: u64,
         returned: Returned,
     },
+    Time {
+        queue: u32,
+        seq: u64,
+        at_ms: u64,
+    },
     Forget {
         queue: u32,
     },
@@ -114,6 +124,10 @@ pub(crate) fn effects(record: &Record<'_>, position: Position, out: &mut Vec<Eff
 fn inserts(message: &Message<'_>, position: Position, out: &mut Vec<Effect>) {
     let transient = message.flags.contains(MessageFlags::SPILLED_TRANSIENT);
     let size = u32::try_from(message.body.len()).unwrap_or(u32::MAX);
+    for target in message.targets.iter().filter(|target| target.flags & SLOT_TIMED != 0) {
+        let (queue, seq, at_ms) = (target.queue, target.seq, message.published_at_ms);
+        out.push(Effect::Time { queue, seq, at_ms });
+    }
     out.extend(message.targets.iter().map(|target| {
         let (queue, seq) = (target.queue, target.seq);
         let slot = Slot { position, size, aux: Aux::new(target.flags, message.priority, 0) };
@@ -137,6 +151,9 @@ impl State {
                 if let Some(queue) = self.queues.get_mut(&queue) {
                     queue.returned(seq, returned);
                 }
+            }
+            Effect::Time { queue, seq, at_ms } => {
+                self.queues.entry(queue).or_default().times.insert(seq, at_ms);
             }
             Effect::Forget { queue } => {
                 self.settle(queue, SeqRange { first: 0, last: u64::MAX });
@@ -178,6 +195,7 @@ impl State {
         while let Some((seq, slot)) = queue.index.next_live(from).filter(|(seq, _)| *seq <= range.last) {
             queue.index.settle(seq);
             queue.returned.remove(&seq);
+            queue.times.remove(&seq);
             self.segments.release(slot.position, slot.size);
             let Some(next) = seq.checked_add(1) else { break };
             from = next;

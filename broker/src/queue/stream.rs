@@ -15,8 +15,10 @@ use crate::{message::Message, policy::consume::StreamOffset};
 pub const RECENT_BYTES_MAX: usize = 1024 * 1024;
 /// Messages that a reader from the disk has in memory before it asks for more.
 pub const READ_AHEAD: usize = 128;
-/// One time is noted for so many messages.
+/// One time is noted for so many messages,
 const MARK_EVERY: Seq = 64;
+/// and for each that comes so many milliseconds after the last that was noted.
+const MARK_EVERY_MS: u64 = 1000;
 
 /// What one consumer gets next.
 #[derive(Debug)]
@@ -53,10 +55,24 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// One that the log holds from `first` up to, not including, `next`, with what bodies weigh. When its messages came
-    /// is known again once they are read.
-    pub fn of_log(first: Seq, next: Seq, bytes: u64) -> Self {
-        Self { first, next, safe: next, bytes, ..Self::default() }
+    /// One that the log holds from `first` up to, not including, `next`, with what bodies weigh, and when those came whose
+    /// time was noted.
+    pub fn of_log(first: Seq, next: Seq, bytes: u64, times: impl IntoIterator<Item = (Seq, u64)>) -> Self {
+        let marks = times.into_iter().collect();
+        let mut stream = Self { first, next, safe: next, bytes, marks, ..Self::default() };
+        stream.forget_marks();
+        stream
+    }
+
+    /// Whether the time of the next message is noted, if it comes now.
+    pub fn notes_time(&self, at_ms: u64) -> bool {
+        let pause = |(_, last): &(Seq, u64)| at_ms >= last.saturating_add(MARK_EVERY_MS);
+        self.next.is_multiple_of(MARK_EVERY) || self.marks.back().is_none_or(pause)
+    }
+
+    /// The times that are noted.
+    pub fn times(&self) -> impl Iterator<Item = (Seq, u64)> + '_ {
+        self.marks.iter().copied()
     }
 
     /// The offset of the next message.
@@ -92,11 +108,13 @@ impl Stream {
     /// Appends one; its offset.
     pub fn push(&mut self, message: Arc<Message>) -> Seq {
         let seq = self.next;
+        let at_ms = message.published_at_ms();
+        if self.notes_time(at_ms) {
+            let last_ms = self.marks.back().map_or(0, |(_, last)| *last);
+            self.marks.push_back((seq, at_ms.max(last_ms)));
+        }
         self.next += 1;
         self.bytes += message.body().len() as u64;
-        if seq.is_multiple_of(MARK_EVERY) || self.marks.is_empty() {
-            self.marks.push_back((seq, message.published_at_ms()));
-        }
         self.recent_bytes += message.footprint();
         self.recent.push_back((seq, message));
         seq
@@ -149,15 +167,20 @@ impl Stream {
         self.first += 1;
         self.safe = self.safe.max(self.first);
         self.bytes = self.bytes.saturating_sub(size);
-        while self.marks.get(1).is_some_and(|(mark, _)| *mark <= self.first) {
-            self.marks.pop_front();
-        }
+        self.forget_marks();
         while self.recent.front().is_some_and(|(recent, _)| *recent < self.first) {
             if let Some((_, message)) = self.recent.pop_front() {
                 self.recent_bytes = self.recent_bytes.saturating_sub(message.footprint());
             }
         }
         seq
+    }
+
+    /// The one at the first message or before it is the oldest that says something.
+    fn forget_marks(&mut self) {
+        while self.marks.get(1).is_some_and(|(mark, _)| *mark <= self.first) {
+            self.marks.pop_front();
+        }
     }
 
     /// A consumer begins.
@@ -176,13 +199,17 @@ impl Stream {
     /// As precise as the marks are: at most so many too early, never one too late.
     fn since(&self, at_ms: u64) -> Seq {
         let behind = self.marks.partition_point(|(_, mark_ms)| *mark_ms < at_ms);
+        let before = behind.checked_sub(1).and_then(|at| self.marks.get(at));
+        if before.is_some_and(|(_, mark_ms)| mark_ms.saturating_add(MARK_EVERY_MS) <= at_ms) {
+            // All between two marks came within the pause after the first.
+            return self.marks.get(behind).map_or(self.next, |(seq, _)| *seq).max(self.first);
+        }
         if behind == self.marks.len()
-            && self.recent.back().is_none_or(|(_, last)| last.published_at_ms() < at_ms)
+            && self.recent.back().is_some_and(|(_, last)| last.published_at_ms() < at_ms)
         {
             return self.next;
         }
-        let mark = behind.checked_sub(1).and_then(|at| self.marks.get(at));
-        let from = mark.map_or(self.first, |(seq, _)| *seq).max(self.first);
+        let from = before.map_or(self.first, |(seq, _)| *seq).max(self.first);
         let exact =
             self.recent.iter().find(|(seq, message)| *seq >= from && message.published_at_ms() >= at_ms);
         match (exact, self.recent.front()) {

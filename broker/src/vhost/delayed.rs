@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    Vhost, carbon, expiration, records, store,
+    Loaded, Vhost, carbon, expiration, records, store,
     timers::TimerKey,
     turn::{Purpose, Want},
 };
@@ -29,6 +29,9 @@ use crate::{
 /// Bytes of messages that wait in memory; the others are read when they are due.
 const WARM_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Due messages that are read at once.
+const READING_MAX: usize = 512;
+
 /// What one exchange holds.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -40,6 +43,8 @@ pub(super) struct Held {
     /// By when they are due.
     due: BTreeMap<(u64, Seq), Option<Arc<Message>>>,
     warm_bytes: usize,
+    /// Due ones that are being read.
+    reading: usize,
 }
 
 /// All that is held, by the number that stands for the exchange in timers and in the log.
@@ -145,6 +150,7 @@ impl Vhost {
             index: QueueIndex::default(),
             due: BTreeMap::new(),
             warm_bytes: 0,
+            reading: 0,
         };
         self.queues.was_used(number);
         self.delayed.held.insert(number, held);
@@ -155,12 +161,12 @@ impl Vhost {
     pub(super) fn restore_holder(&mut self, number: u32, index: QueueIndex, next_seq: Seq) {
         let Some(held) = self.delayed.held.get_mut(&number) else { return };
         held.next_seq = next_seq.max(1);
-        let seqs: Vec<Seq> = index.iter().map(|(seq, _)| seq).collect();
         held.index = index;
-        for seq in seqs {
-            let purpose = Purpose::Delayed(seq);
-            self.turn.wants.push(Want { queue: QueueId(u32::MAX), number, purpose });
-        }
+        self.want_held(number, Purpose::DueTimes(0));
+    }
+
+    fn want_held(&mut self, number: u32, purpose: Purpose) {
+        self.turn.wants.push(Want { queue: QueueId(u32::MAX), number, purpose });
     }
 
     /// An exchange is gone, and what it held with it.
@@ -185,27 +191,51 @@ impl Vhost {
     /// Sends on what is due.
     pub(super) fn release_due(&mut self, number: u32) {
         while let Some(held) = self.delayed.held.get_mut(&number) {
-            let Some((&(due_ms, seq), _)) =
+            let Some((&(due_ms, seq), warm)) =
                 held.due.first_key_value().filter(|((due, _), _)| *due <= self.now_ms)
             else {
                 break;
             };
+            if warm.is_none() && held.reading >= READING_MAX {
+                // What is read now calls again.
+                return;
+            }
             match held.due.remove(&(due_ms, seq)) {
                 Some(Some(message)) => {
                     held.warm_bytes = held.warm_bytes.saturating_sub(message.footprint());
                     self.release(number, seq, &message);
                 }
                 _ => {
-                    let purpose = Purpose::Delayed(seq);
-                    self.turn.wants.push(Want { queue: QueueId(u32::MAX), number, purpose });
+                    held.reading += 1;
+                    self.want_held(number, Purpose::Delayed(seq));
                 }
             }
         }
         self.set_delay_timer(number);
     }
 
+    /// One that is due has been read.
+    pub(super) fn due_loaded(&mut self, number: u32, seq: Seq, found: Option<(Arc<Message>, u64)>) {
+        let Some(held) = self.delayed.held.get_mut(&number) else { return };
+        let was_full = held.reading >= READING_MAX;
+        held.reading = held.reading.saturating_sub(1);
+        self.delayed_loaded(number, seq, found);
+        if was_full {
+            self.release_due(number);
+        }
+    }
+
+    /// Some were read to know when they are due; the next ones follow.
+    pub(super) fn due_times_loaded(&mut self, number: u32, loaded: Vec<Loaded>) {
+        let Some(last) = loaded.last().map(|last| last.seq) else { return };
+        for Loaded { seq, message } in loaded {
+            self.delayed_loaded(number, seq, message.ok());
+        }
+        self.want_held(number, Purpose::DueTimes(last + 1));
+    }
+
     /// A held message has been read: it is sent on if it is due, or waits on.
-    pub(super) fn delayed_loaded(&mut self, number: u32, seq: Seq, found: Option<(Arc<Message>, u64)>) {
+    fn delayed_loaded(&mut self, number: u32, seq: Seq, found: Option<(Arc<Message>, u64)>) {
         let Some(held) = self.delayed.held.get_mut(&number) else { return };
         match found {
             Some((message, due_ms)) if due_ms <= self.now_ms => self.release(number, seq, &message),
@@ -243,7 +273,7 @@ impl Vhost {
                 &exchange::message::Message { keys: &keys, headers },
                 &mut self.routed,
             );
-            let fate = self.place(&released(message), view.headers);
+            let fate = self.place(&released(message, self.now_ms), view.headers);
             tracing::trace!(vhost = &*self.name, exchange = &*name, ?fate, "a delayed message is due");
         }
         self.settle_held(number, seq);
@@ -262,13 +292,15 @@ impl Vhost {
 /// As it is held: with the keys that it does not show, for it is not routed yet.
 fn unblinded(message: &Arc<Message>, headers: Option<RawTable<'_>>) -> Arc<Message> {
     match carbon::unblinded(message.properties(), headers) {
-        Some(properties) => with_properties(message, &properties, message.traits()),
+        Some(properties) => {
+            with_properties(message, &properties, message.traits(), message.published_at_ms())
+        }
         None => Arc::clone(message),
     }
 }
 
 /// As it is delivered: its delay is told as over, as the plugin for RabbitMQ tells it, and its time to live begins.
-fn released(message: &Arc<Message>) -> Arc<Message> {
+fn released(message: &Arc<Message>, now_ms: u64) -> Arc<Message> {
     let mut expiration_ms = None;
     let rewritten = properties::rewrite(message.properties(), |properties| {
         expiration_ms = properties.expiration.as_deref().and_then(|text| expiration::parse(text).ok());
@@ -279,14 +311,17 @@ fn released(message: &Arc<Message>) -> Arc<Message> {
         }
     });
     match rewritten {
-        Ok(properties) => with_properties(message, &properties, Traits { expiration_ms, ..message.traits() }),
+        Ok(properties) => {
+            let traits = Traits { expiration_ms, ..message.traits() };
+            with_properties(message, &properties, traits, now_ms)
+        }
         Err(_) => Arc::clone(message),
     }
 }
 
-fn with_properties(message: &Message, properties: &[u8], traits: Traits) -> Arc<Message> {
+fn with_properties(message: &Message, properties: &[u8], traits: Traits, at_ms: u64) -> Arc<Message> {
     let parts = Parts { properties, ..message.parts() };
-    Message::new(parts, message.body_bytes(), traits, message.published_at_ms())
+    Message::new(parts, message.body_bytes(), traits, at_ms)
 }
 
 fn entry_of(seq: Seq, message: &Message, due_ms: u64) -> Entry {

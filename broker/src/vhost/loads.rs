@@ -92,6 +92,10 @@ impl Vhost {
             let slot = self.delayed.one_mut(want.number)?.index.slot(seq)?;
             return Some(Load { places: vec![(seq, slot)], want });
         }
+        if let Purpose::DueTimes(from) = want.purpose {
+            let index = &self.delayed.one_mut(want.number)?.index;
+            return Some(Load { places: run(|from| index.next_live(from), from, Seq::MAX), want });
+        }
         let queue = self.queues.numbered_mut(want.queue, want.number)?;
         let places: Vec<(Seq, Slot)> = match &want.purpose {
             Purpose::Line(Wanted::Returned(seqs)) => {
@@ -105,7 +109,7 @@ impl Vhost {
                 run(|from| queue.index.next_live(from), *from, stream.safe_seq())
             }
             Purpose::Dead(seq) => vec![(*seq, queue.index.slot(*seq)?)],
-            Purpose::Delayed(_) | Purpose::Compaction(..) => Vec::new(),
+            Purpose::Delayed(_) | Purpose::DueTimes(_) | Purpose::Compaction(..) => Vec::new(),
         };
         Some(Load { want, places })
     }
@@ -127,6 +131,8 @@ impl Vhost {
                     self.single_loaded(want, one);
                 }
             }
+            Purpose::DueTimes(_) if gap.is_some() => {}
+            Purpose::DueTimes(_) => self.due_times_loaded(want.number, loaded),
             // What was scanned comes by itself.
             Purpose::Compaction(..) => {}
         }
@@ -150,8 +156,8 @@ impl Vhost {
         let found = one.message.ok();
         match want.purpose {
             Purpose::Dead(seq) => self.exhume(want.number, seq, found.map(|(message, _)| message)),
-            Purpose::Delayed(seq) => self.delayed_loaded(want.number, seq, found),
-            Purpose::Line(_) | Purpose::Stream(..) | Purpose::Compaction(..) => {}
+            Purpose::Delayed(seq) => self.due_loaded(want.number, seq, found),
+            Purpose::Line(_) | Purpose::Stream(..) | Purpose::DueTimes(_) | Purpose::Compaction(..) => {}
         }
     }
 

@@ -10,6 +10,7 @@ use crate::{
     log::{
         position::Position,
         record::{MessageFlags, Target},
+        state::SLOT_TIMED,
     },
     message::Message,
     queue::{Admission, Contents, Entry, Queue},
@@ -91,7 +92,12 @@ impl Vhost {
             };
             let expiry = queue.expiry(traits.expiration_ms, self.now_ms);
             expires_at_ms = expires_at_ms.max(expiry);
-            let flags = if expiry == 0 { 0 } else { store::FLAG_EXPIRES };
+            let mut flags = if expiry == 0 { 0 } else { store::FLAG_EXPIRES };
+            if let Contents::Stream(stream) = &queue.contents
+                && stream.notes_time(message.published_at_ms())
+            {
+                flags |= SLOT_TIMED;
+            }
             stored.push(Target { queue: queue.number, seq: queue.next_seq(), flags });
         }
         let position = match stored.is_empty() {

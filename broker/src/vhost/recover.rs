@@ -205,6 +205,7 @@ impl Vhost {
                 next_seq,
                 delivered_up_to,
                 returned: BTreeMap::new(),
+                times: queue.times().collect(),
             };
             state.queues.insert(queue.number, held);
         }
@@ -270,7 +271,7 @@ fn refused(key: &str, error: &impl std::fmt::Display) -> RecoverError {
 
 /// Gives a queue what the log holds for it: all of it is on the disk.
 fn fill(queue: &mut Queue, held: QueueState) {
-    let QueueState { index, next_seq, delivered_up_to, .. } = held;
+    let QueueState { index, next_seq, delivered_up_to, times, .. } = held;
     queue.delivered_up_to = delivered_up_to;
     queue.recovered_up_to = delivered_up_to;
     let max_priority = queue.max_priority();
@@ -280,7 +281,7 @@ fn fill(queue: &mut Queue, held: QueueState) {
         }
         Contents::Stream(_) => {
             let first = index.next_live(0).map_or(next_seq, |(seq, _)| seq);
-            Contents::Stream(Stream::of_log(first, next_seq, index.bytes()))
+            Contents::Stream(Stream::of_log(first, next_seq, index.bytes(), times))
         }
     };
     queue.index = index;

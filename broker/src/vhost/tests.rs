@@ -3,9 +3,11 @@
 
 mod closing;
 mod delivery;
+mod disk;
 mod harness;
 mod keeping;
 mod limits;
+mod mended;
 mod once;
 mod safe;
 mod simulation;

@@ -23,6 +23,8 @@ pub enum Purpose {
     Dead(Seq),
     /// They are due.
     Delayed(Seq),
+    /// When they are due is to be known again, after a start: from this one on.
+    DueTimes(Seq),
     /// Few live ones are left in this segment, read from this byte on: they are moved.
     Compaction(u32, u32),
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     BLOCK_BYTES_MAX, BLOCK_HEAD_BYTES, Checkpoint, END, HEAD, HEAD_BYTES, MAGIC, QUEUE, RETURNED, SEGMENT,
-    SLOTS, TOPOLOGY, block_seed,
+    SLOTS, TIMES, TOPOLOGY, block_seed,
 };
 use crate::log::{
     FORMAT,
@@ -120,6 +120,7 @@ impl Decoder {
                 Some(())
             }
             SLOTS => self.slots(cursor),
+            TIMES => self.times(cursor),
             RETURNED => {
                 let (seq, count) = (cursor.varint()?, cursor.varint_u32()?);
                 let returned = Returned { count, note: Bytes::copy_from_slice(cursor.bytes()?) };
@@ -143,6 +144,17 @@ impl Decoder {
         }
         self.checkpoint.replay_from = Position::from_raw(cursor.u64()?);
         self.checkpoint.state.queue_numbers_used = cursor.varint_u32()?;
+        Some(())
+    }
+
+    fn times(&mut self, cursor: &mut Cursor<'_>) -> Option<()> {
+        let queue = self.checkpoint.state.queues.get_mut(&self.queue?)?;
+        let (mut seq, mut at_ms) = (0_u64, 0_u64);
+        for _ in 0..cursor.varint()? {
+            seq = seq.checked_add(cursor.varint()?)?;
+            at_ms = at_ms.wrapping_add(unzigzag(cursor.varint()?).cast_unsigned());
+            queue.times.insert(seq, at_ms);
+        }
         Some(())
     }
 

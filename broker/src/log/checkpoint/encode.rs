@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, btree_map};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{
-    BLOCK_BYTES, BLOCK_HEAD_BYTES, Checkpoint, END, HEAD, MAGIC, QUEUE, RETURNED, SEGMENT, SLOTS, TOPOLOGY,
-    block_seed,
+    BLOCK_BYTES, BLOCK_HEAD_BYTES, Checkpoint, END, HEAD, MAGIC, QUEUE, RETURNED, SEGMENT, SLOTS, TIMES,
+    TOPOLOGY, block_seed,
 };
 use crate::log::{
     FORMAT,
@@ -33,6 +33,7 @@ pub(super) struct Encoder {
     /// The queue under way, and from which number on its slots are to be written.
     queue: Option<(QueueState, u64)>,
     returned: btree_map::IntoIter<u64, Returned>,
+    times: btree_map::IntoIter<u64, u64>,
     ended: bool,
     items: u64,
     blocks: u64,
@@ -51,6 +52,7 @@ impl Encoder {
             queues: state.queues.into_iter(),
             queue: None,
             returned: BTreeMap::new().into_iter(),
+            times: BTreeMap::new().into_iter(),
             ended: false,
             items: 0,
             blocks: 0,
@@ -103,6 +105,8 @@ impl Encoder {
             put_varint(out, seq);
             put_varint(out, returned.count.into());
             put_bytes(out, &returned.note);
+        } else if self.times.len() > 0 {
+            self.times(out);
         } else if let Some((number, queue)) = self.queues.next() {
             self.queue(number, queue, out);
         } else {
@@ -118,7 +122,21 @@ impl Encoder {
         put_varint(out, queue.next_seq);
         put_varint(out, queue.delivered_up_to);
         self.returned = std::mem::take(&mut queue.returned).into_iter();
+        self.times = std::mem::take(&mut queue.times).into_iter();
         self.queue = Some((queue, 0));
+    }
+
+    /// Numbers and times as differences from the pair before.
+    fn times(&mut self, out: &mut BytesMut) {
+        let count = self.times.len().min(ITEM_SLOTS_MAX);
+        out.put_u8(TIMES);
+        put_varint(out, count as u64);
+        let (mut seq, mut at_ms) = (0, 0);
+        for (next, time) in self.times.by_ref().take(count) {
+            put_varint(out, next - seq);
+            put_varint(out, zigzag(time.wrapping_sub(at_ms).cast_signed()));
+            (seq, at_ms) = (next, time);
+        }
     }
 
     /// Takes the next slots of the queue under way; false once there are none.

@@ -1,9 +1,8 @@
 //! A virtual host with clients whose bytes are made and read here.
 
-use std::sync::Arc;
-
 use bytes::BytesMut;
 
+use super::disk::OnDisk;
 use crate::{
     access::Access,
     amqp::{
@@ -13,13 +12,7 @@ use crate::{
         table::{RawTable, encode_table},
         value::{FieldTable, FieldValue},
     },
-    log::{
-        appender::{Appender, Options},
-        group::{Completed, Group},
-        identity::LogId,
-        position::Position,
-        state::State,
-    },
+    log::{checkpoint::CheckpointWriter, tests::sim_disk::SimDisk},
     vhost::{Load, SessionId, SessionInfo, Vhost, VhostLimits},
 };
 
@@ -30,32 +23,31 @@ pub(super) const CONSUMER_TAG: &str = "consumer-tag";
 /// The time at which worlds begin.
 pub(super) const START_MS: u64 = 1_000_000;
 
-/// A virtual host, the time, and the groups that it has handed out.
+/// Segments of the tests.
+const SEGMENT_BYTES: u32 = 1 << 20;
+
+/// A virtual host, the time, and the hands of its log.
 pub(super) struct World {
     pub(super) vhost: Vhost,
     pub(super) now_ms: u64,
     /// What is to be read from the log.
     pub(super) loads: Vec<Load>,
-    writing: Option<Group>,
-    durable: Position,
+    on: Option<OnDisk>,
 }
 
 impl World {
     pub(super) fn new() -> Self {
-        Self::of(State::default(), VhostLimits::default())
+        Self::on(&SimDisk::new(1), VhostLimits::default(), START_MS)
     }
 
-    pub(super) fn of(state: State, limits: VhostLimits) -> Self {
-        let log = LogId::from_bytes([7; 16]);
-        let appender = Appender::new(log, 1, Position::NONE, 1, Options::default());
-        let access = Arc::new(Access::initial([1, 2, 3, 4]));
-        let vhost = Vhost::recover("/", state, appender, access, limits, START_MS).expect("it is built");
-        Self::around(vhost, START_MS)
+    fn on(disk: &SimDisk, limits: VhostLimits, now_ms: u64) -> Self {
+        let (vhost, on) = OnDisk::open(disk, SEGMENT_BYTES, limits, now_ms);
+        Self { on: Some(on), ..Self::around(vhost, now_ms) }
     }
 
-    /// A virtual host that somebody else has opened.
+    /// A virtual host that somebody else has opened, and whose log is somebody else's.
     pub(super) fn around(vhost: Vhost, now_ms: u64) -> Self {
-        Self { vhost, now_ms, loads: Vec::new(), writing: None, durable: Position::NONE }
+        Self { vhost, now_ms, loads: Vec::new(), on: None }
     }
 
     /// Ends a turn.
@@ -98,18 +90,21 @@ impl World {
 
     /// The log's hands: whatever waits is written and safe.
     pub(super) fn sync(&mut self) {
-        loop {
-            if let Some(group) = self.writing.take() {
-                if group.sync {
-                    self.durable = group.end;
-                }
-                self.vhost.completed(Completed { number: group.number, durable: self.durable }, self.now_ms);
-                self.turn();
-            }
-            self.writing = self.vhost.take_group(self.now_ms);
-            if self.writing.is_none() {
-                return;
-            }
+        while let Some(group) = self.vhost.take_group(self.now_ms) {
+            let on = self.on.as_mut().expect("the log is here");
+            let completed = on.writer.run(&group).expect("the disk takes it");
+            self.vhost.completed(completed, self.now_ms);
+            self.turn();
+        }
+    }
+
+    /// Reads what was asked for.
+    pub(super) fn read(&mut self) {
+        self.turn();
+        while let Some(load) = self.loads.pop() {
+            let on = self.on.as_mut().expect("the log is here");
+            on.read(&mut self.vhost, &load, self.now_ms);
+            self.turn();
         }
     }
 
@@ -119,12 +114,33 @@ impl World {
         Some(self.vhost.queues.one(id)?.ready())
     }
 
-    /// What the log would hold after a crash now: all that was appended and nothing else.
+    /// The process is killed after all that it did was written, and started again.
     pub(super) fn crash(mut self) -> Self {
         self.vhost.store.request_sync();
         self.sync();
+        let on = self.on.take().expect("the log is here");
+        on.disk.kill();
+        Self::on(&on.disk, self.vhost.limits, self.now_ms)
+    }
+
+    /// What would wait in a queue if it were killed now and started again.
+    pub(super) fn crash_and_look(&mut self, name: &str) -> Option<u64> {
+        self.vhost.store.request_sync();
+        self.sync();
+        let disk = self.on.as_ref().expect("the log is here").disk.fork();
+        Self::on(&disk, self.vhost.limits, self.now_ms).ready(name)
+    }
+
+    /// The same after a checkpoint.
+    pub(super) fn restart(mut self) -> Self {
+        self.vhost.store.request_sync();
+        self.sync();
         let checkpoint = self.vhost.checkpoint().expect("no chain is open");
-        Self::of(checkpoint.state, self.vhost.limits)
+        let on = self.on.as_mut().expect("the log is here");
+        let mut writer = CheckpointWriter::new(on.log, checkpoint);
+        while !writer.step(on.writer.disk()).expect("the disk takes it") {}
+        writer.finish(on.writer.disk()).expect("the disk takes it");
+        self.crash()
     }
 }
 
@@ -251,9 +267,26 @@ impl Client {
         self
     }
 
+    /// Begins a publish whose end does not come.
+    pub(super) fn begin_publish(&mut self, channel: u16, size: usize, sent: usize) -> &mut Self {
+        basic::Publish { routing_key: "nowhere", ..Default::default() }.encode(channel, &mut self.out);
+        write_header(channel, &Properties::default().encode(), size, &mut self.out);
+        write_body(channel, &vec![0; sent], FRAME_MAX, &mut self.out);
+        self
+    }
+
     pub(super) fn consume(&mut self, queue: &str, prefetch: u16) -> &mut Self {
         basic::Qos { prefetch_count: prefetch, ..Default::default() }.encode(1, &mut self.out);
         basic::Consume { queue, ..Default::default() }.encode(1, &mut self.out);
+        self
+    }
+
+    /// A reader of a stream from an offset on.
+    pub(super) fn follow(&mut self, queue: &str, offset: FieldValue) -> &mut Self {
+        let table = encode_table(&[("x-stream-offset".to_owned(), offset)].into_iter().collect());
+        basic::Qos { prefetch_count: 10, ..Default::default() }.encode(1, &mut self.out);
+        basic::Consume { queue, arguments: RawTable::new(&table), ..Default::default() }
+            .encode(1, &mut self.out);
         self
     }
 

@@ -7,26 +7,16 @@
 //!                      └────────────────────────▶ Promises ─────────────────────────────────┘
 //! ```
 
-use std::{path::Path, sync::Arc};
-
 use proptest::{prelude::*, test_runner::Config};
 
-use super::harness::{Client, Got, START_MS, World};
+use super::{
+    disk::OnDisk,
+    harness::{Client, Got, START_MS, World},
+};
 use crate::{
-    access::Access,
     amqp::value::FieldValue,
-    log::{
-        appender::Options,
-        checkpoint::CheckpointWriter,
-        frame::Checksums,
-        group::Group,
-        identity::LogId,
-        open::{Opened, open_disk},
-        reader::{Wanted, read_run, scan_segment},
-        tests::sim_disk::SimDisk,
-        writer::{WriteError, Writer},
-    },
-    vhost::{Blocked, Load, Loaded, Missing, Purpose, Scanned, Vhost, VhostLimits},
+    log::{checkpoint::CheckpointWriter, group::Group, tests::sim_disk::SimDisk, writer::WriteError},
+    vhost::{Blocked, VhostLimits},
 };
 
 mod promises;
@@ -37,8 +27,6 @@ const SEGMENT_BYTES: u32 = 16 << 10;
 /// What the clients use: queues of each kind, an exchange for two of them, and where dead messages go.
 const QUEUES: [&str; 4] = ["classic", "quorum", "dead-classic", "dead-quorum"];
 const PUBLISHERS: usize = 2;
-/// What one scan of a segment brings in a simulation.
-const SCAN_MESSAGES: usize = 4;
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -96,9 +84,7 @@ fn op() -> impl Strategy<Value = Op> {
 /// All of it.
 struct Sim {
     disk: SimDisk,
-    writer: Writer<SimDisk>,
-    sums: Checksums,
-    log: LogId,
+    on: OnDisk,
     world: World,
     publishers: Vec<Client>,
     consumer: Option<Client>,
@@ -106,27 +92,18 @@ struct Sim {
     held: Option<Group>,
 }
 
-fn open(disk: &SimDisk) -> Result<Opened<SimDisk>, String> {
-    let options = Options { segment_bytes: SEGMENT_BYTES, free_bytes_min: 0 };
-    open_disk(disk.clone(), Path::new("sim"), "/", LogId::from_bytes([9; 16]), options)
-        .map_err(|e| e.to_string())
-}
-
-fn start(opened: Opened<SimDisk>, now_ms: u64) -> (World, Writer<SimDisk>, Checksums, LogId) {
+fn open(disk: &SimDisk, now_ms: u64) -> (World, OnDisk) {
     let limits = VhostLimits { garbage_bytes_min: 0, ..VhostLimits::default() };
-    let access = Arc::new(Access::initial([1, 2, 3, 4]));
-    let Opened { identity, recovered, appender, writer, sums } = opened;
-    let vhost = Vhost::recover("/", recovered.state, appender, access, limits, now_ms).expect("it is built");
-    (World::around(vhost, now_ms), writer, sums, identity.log)
+    let (vhost, on) = OnDisk::open(disk, SEGMENT_BYTES, limits, now_ms);
+    (World::around(vhost, now_ms), on)
 }
 
 impl Sim {
     fn new(seed: u64) -> Self {
         let disk = SimDisk::new(seed);
-        let (world, writer, sums, log) = start(open(&disk).expect("an empty disk opens"), START_MS);
+        let (world, on) = open(&disk, START_MS);
         let (publishers, promises) = (Vec::new(), Promises::default());
-        let mut sim =
-            Self { disk, writer, sums, log, world, publishers, consumer: None, promises, held: None };
+        let mut sim = Self { disk, on, world, publishers, consumer: None, promises, held: None };
         sim.connect();
         sim.settle_down();
         sim
@@ -187,7 +164,7 @@ impl Sim {
             Op::Loads => self.serve_loads(),
             Op::Checkpoint => self.checkpoint(),
             Op::Prepare => {
-                if !matches!(self.writer.prepare_step(), Ok(_) | Err(WriteError::Full)) {
+                if !matches!(self.on.writer.prepare_step(), Ok(_) | Err(WriteError::Full)) {
                     self.crash(true);
                 }
             }
@@ -250,13 +227,13 @@ impl Sim {
             }
         }
         let Some(group) = &self.held else { return };
-        match self.writer.run(group) {
+        match self.on.writer.run(group) {
             Ok(completed) => {
                 self.held = None;
                 self.world.vhost.completed(completed, self.world.now_ms);
                 self.promises.safe(completed.durable);
                 let dead = self.world.vhost.take_reclaimable();
-                if self.writer.remove(&dead).is_err() {
+                if self.on.writer.remove(&dead).is_err() {
                     return self.crash(true);
                 }
                 self.world.turn();
@@ -278,16 +255,16 @@ impl Sim {
         if self.held.is_some() || self.disk.is_off() {
             return;
         }
-        let mut writer = CheckpointWriter::new(self.log, checkpoint);
+        let mut writer = CheckpointWriter::new(self.on.log, checkpoint);
         loop {
-            match writer.step(self.writer.disk()) {
+            match writer.step(self.on.writer.disk()) {
                 Ok(false) => {}
                 Ok(true) => break,
                 Err(_) => return,
             }
         }
-        if self.writer.sync().is_ok_and(|durable| durable >= replay_from)
-            && writer.finish(self.writer.disk()).is_ok()
+        if self.on.writer.sync().is_ok_and(|durable| durable >= replay_from)
+            && writer.finish(self.on.writer.disk()).is_ok()
         {
             self.world.vhost.checkpointed(replay_from);
             self.world.turn();
@@ -298,38 +275,9 @@ impl Sim {
     fn serve_loads(&mut self) {
         self.world.turn();
         while let Some(load) = self.world.loads.pop() {
-            let Load { want, places } = load;
-            if let Purpose::Compaction(segment, from) = want.purpose {
-                let scanned = self.scan(segment, from);
-                self.world.vhost.scanned(&scanned, self.world.now_ms);
-            } else {
-                let wanted: Vec<Wanted> = places
-                    .iter()
-                    .map(|(seq, slot)| Wanted { seq: *seq, position: slot.position, size: slot.size })
-                    .collect();
-                let mut loaded = Vec::new();
-                read_run(self.writer.disk(), self.sums, &wanted, |seq, read| {
-                    let message = read.map(|stored| Loaded::restore(&stored)).map_err(Missing::from);
-                    loaded.push(Loaded { seq, message });
-                });
-                self.world.vhost.loaded(&want, loaded, self.world.now_ms);
-            }
+            self.on.read(&mut self.world.vhost, &load, self.world.now_ms);
             self.world.turn();
         }
-    }
-
-    fn scan(&mut self, segment: u32, from: u32) -> Scanned {
-        let mut scanned = Scanned { messages: Vec::new(), next: None };
-        let read = scan_segment(self.writer.disk(), self.sums, segment, from, |position, end, message| {
-            scanned.messages.push((position, message));
-            let full = scanned.messages.len() >= SCAN_MESSAGES;
-            scanned.next = full.then_some(end);
-            !full
-        });
-        if read.is_err() {
-            scanned.next = None;
-        }
-        scanned
     }
 
     /// Writes and reads until nothing is left to do.
@@ -352,8 +300,7 @@ impl Sim {
         self.disk.set_room(None);
         self.held = None;
         let now_ms = self.world.now_ms;
-        let opened = open(&self.disk).expect("the log opens after a crash");
-        (self.world, self.writer, self.sums, self.log) = start(opened, now_ms);
+        (self.world, self.on) = open(&self.disk, now_ms);
         self.consumer = None;
         let drained = self.drain();
         self.promises.after_crash(&drained);
