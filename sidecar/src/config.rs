@@ -190,6 +190,47 @@ pub struct QueueHostConfig {
     pub amqp: SocketAddr,
     /// The management API.
     pub management: SocketAddr,
+    /// What it allows itself and its clients.
+    #[serde(flatten)]
+    pub limits: QueueHostLimits,
+}
+
+/// What a message broker allows itself and its clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct QueueHostLimits {
+    /// Publishers wait while the process uses more.
+    pub memory: MemoryMark,
+    /// Publishers wait while fewer bytes are free where the data is.
+    pub disk_free_min: u64,
+    /// Bytes of a message at most.
+    pub message_bytes_max: u64,
+    /// Bytes of waiting messages that each virtual host keeps in memory.
+    pub waiting_bytes_max: u64,
+    /// How long a delivery may wait for its acknowledgement; none is for ever.
+    pub consumer_timeout: Option<Duration>,
+}
+
+/// A mark for memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemoryMark {
+    /// Of what the control group or the machine has.
+    Percent(u8),
+    /// Bytes.
+    Bytes(u64),
+}
+
+impl Default for QueueHostLimits {
+    /// RabbitMQ 4's.
+    fn default() -> Self {
+        Self {
+            memory: MemoryMark::Percent(60),
+            disk_free_min: 50_000_000,
+            message_bytes_max: 16 << 20,
+            waiting_bytes_max: 64 << 20,
+            consumer_timeout: Some(Duration::from_secs(30 * 60)),
+        }
+    }
 }
 
 /// A fixed local port to a service.

@@ -11,7 +11,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// Bytes that must stay free on the disk: RabbitMQ's default.
 const DISK_FREE_BYTES: u64 = 50 * 1000 * 1000;
 /// The share of memory that may be used, in percent: RabbitMQ 4's default.
-const MEMORY_PERCENT: u64 = 60;
+const MEMORY_PERCENT: u8 = 60;
 
 /// When publishers wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,9 +22,16 @@ pub struct Watermarks {
     pub disk_free_bytes: u64,
 }
 
+impl Watermarks {
+    /// So many percent of what the control group or the machine has, in bytes.
+    pub fn share_of_memory(percent: u8) -> u64 {
+        memory_limit().map_or(u64::MAX, |limit| limit / 100 * u64::from(percent))
+    }
+}
+
 impl Default for Watermarks {
     fn default() -> Self {
-        let memory_bytes = memory_limit().map_or(u64::MAX, |limit| limit / 100 * MEMORY_PERCENT);
+        let memory_bytes = Self::share_of_memory(MEMORY_PERCENT);
         Self { memory_bytes, disk_free_bytes: DISK_FREE_BYTES }
     }
 }

@@ -84,6 +84,21 @@ pub(super) struct Settings {
     /// The management API of a queue host, as RabbitMQ's [default: 127.0.0.1:15672]
     #[arg(long, env = "WEFT_MANAGEMENT", value_name = "IP:PORT")]
     pub(super) management: Option<String>,
+    /// Publishers to a queue host wait while it uses more memory: a share, or bytes as 2GiB [default: 60%]
+    #[arg(long, env = "WEFT_MEMORY_WATERMARK", value_name = "SHARE|BYTES")]
+    pub(super) memory_watermark: Option<String>,
+    /// Publishers to a queue host wait while less is free on its disk [default: 50MB]
+    #[arg(long, env = "WEFT_DISK_FREE_MIN", value_name = "BYTES")]
+    pub(super) disk_free_min: Option<String>,
+    /// The largest message that a queue host takes [default: 16MiB]
+    #[arg(long, env = "WEFT_MESSAGE_SIZE_MAX", value_name = "BYTES")]
+    pub(super) message_size_max: Option<String>,
+    /// Waiting messages that each virtual host of a queue host keeps in memory; the others are on the disk only [default: 64MiB]
+    #[arg(long, env = "WEFT_QUEUE_MEMORY", value_name = "BYTES")]
+    pub(super) queue_memory: Option<String>,
+    /// How long a delivery may wait for its acknowledgement before its channel is closed, or never [default: 30m]
+    #[arg(long, env = "WEFT_CONSUMER_TIMEOUT", value_name = "TIME")]
+    pub(super) consumer_timeout: Option<String>,
     /// For the snapshot, ports.json and, on a queue host, messages [default: a folder by instance under the user's state directory]
     #[arg(long, env = "WEFT_DATA_DIR", value_name = "DIR")]
     pub(super) data_dir: Option<PathBuf>,
@@ -218,7 +233,8 @@ impl Settings {
             control_plane service instance namespace node app protocol check check_interval check_timeout
             check_failures weight zone outbound inbound advertise admin data_dir insecure_listen egress threads
             access_log access_log_format access_log_sample explain_requests log_format log connection_age_max
-            outbound_connection_age_max drain_timeout no_proxy_env otlp_endpoint trace_sample queue_host amqp management;
+            outbound_connection_age_max drain_timeout no_proxy_env otlp_endpoint trace_sample queue_host amqp management
+            memory_watermark disk_free_min message_size_max queue_memory consumer_timeout;
             tags subscribe access_log_when command upstreams services
         )
     }
@@ -243,6 +259,11 @@ impl Settings {
             &mut self.admin,
             &mut self.amqp,
             &mut self.management,
+            &mut self.memory_watermark,
+            &mut self.disk_free_min,
+            &mut self.message_size_max,
+            &mut self.queue_memory,
+            &mut self.consumer_timeout,
             &mut self.egress,
             &mut self.access_log,
             &mut self.access_log_format,

@@ -107,6 +107,29 @@ fn a_command_without_a_port_gets_a_free_one_or_the_one_of_its_environment() {
 }
 
 #[test]
+fn a_queue_host_has_limits_of_its_own() {
+    let config = config(
+        "--queue-host --memory-watermark 30% --disk-free-min 2GiB --message-size-max 1MB --queue-memory 8MiB \
+         --consumer-timeout never",
+        "",
+    );
+    let limits = config.queue_host.unwrap().limits;
+    assert_eq!((limits.memory, limits.disk_free_min), (MemoryMark::Percent(30), 2 << 30));
+    assert_eq!((limits.message_bytes_max, limits.waiting_bytes_max), (1_000_000, 8 << 20));
+    assert_eq!(limits.consumer_timeout, None);
+    let text = faults(
+        "--queue-host --memory-watermark 130% --disk-free-min much --message-size-max 1GiB --queue-memory 1 \
+         --consumer-timeout 1ms",
+        "",
+    );
+    for field in ["memory_watermark", "disk_free_min", "message_size_max", "queue_memory", "consumer_timeout"]
+    {
+        assert!(text.contains(&format!("{field}: ")), "{field} is not in\n{text}");
+    }
+    assert!(faults("--disk-free-min 1GB", "").starts_with("disk_free_min: is about a queue host"));
+}
+
+#[test]
 fn an_instance_without_an_application_is_refused() {
     assert!(faults("--service orders", "").starts_with("app: is missing"));
     assert!(faults("--app 127.0.0.1:80", "").starts_with("app: is about an instance"));

@@ -16,9 +16,11 @@ use weft_model::{
 use weft_runtime::{listen, telemetry::LogFormat};
 
 use super::{
-    AccessLog, Egress, Faults, InstanceConfig, PortReservation, QueueHostConfig, RecordPolicy, SidecarConfig,
-    faults::clip, policy::NEVER, services, settings::Settings, surroundings::Surroundings,
+    AccessLog, Egress, Faults, InstanceConfig, PortReservation, RecordPolicy, SidecarConfig, faults::clip,
+    policy::NEVER, services, settings::Settings, surroundings::Surroundings,
 };
+
+mod queue_host;
 
 /// Where the application's calls come in, when nobody says.
 const OUTBOUND_PORT: u16 = 4140;
@@ -26,10 +28,6 @@ const OUTBOUND_PORT: u16 = 4140;
 const INBOUND_PORT: u16 = 4143;
 /// The admin server, when nobody says.
 const ADMIN_PORT: u16 = 4191;
-/// AMQP clients of a queue host, when nobody says: IANA's port of AMQP.
-const AMQP_PORT: u16 = 5672;
-/// The management API of a queue host, when nobody says: RabbitMQ's port of it.
-const MANAGEMENT_PORT: u16 = 15672;
 /// How long a stop waits for requests, when nobody says.
 pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 /// Data threads at most: one a core of the largest machines.
@@ -125,21 +123,6 @@ impl Validator<'_> {
             variables: self.around.variables.clone(),
             app_port: self.app_port,
         })
-    }
-
-    /// `None` = wrong; `Some(None)` = keeps no queues.
-    fn queue_host(&mut self) -> Option<Option<QueueHostConfig>> {
-        if !self.settings.queue_host.unwrap_or(false) {
-            for (field, said) in [("amqp", &self.settings.amqp), ("management", &self.settings.management)] {
-                if said.is_some() {
-                    self.faults.add(field, "is about a queue host: say --queue-host as well");
-                }
-            }
-            return Some(None);
-        }
-        let amqp = self.listener("amqp", AMQP_PORT, |settings| &settings.amqp);
-        let management = self.listener("management", MANAGEMENT_PORT, |settings| &settings.management);
-        Some(Some(QueueHostConfig { amqp: amqp?, management: management? }))
     }
 
     /// `None` = wrong; `Some(None)` = found out at the start.
