@@ -28,20 +28,21 @@ pub(super) struct OnDisk {
 }
 
 impl OnDisk {
-    /// Opens what is on the disk, and the virtual host that it holds.
+    /// Opens what is on the disk, and the virtual host that it holds; or says why the disk does not let it.
     pub(super) fn open(
         disk: &SimDisk,
         segment_bytes: u32,
         limits: VhostLimits,
         now_ms: u64,
-    ) -> (Vhost, Self) {
+    ) -> Result<(Vhost, Self), String> {
         let options = Options { segment_bytes, free_bytes_min: 0 };
         let opened = open_disk(disk.clone(), Path::new("sim"), "/", LogId::from_bytes([9; 16]), options);
-        let Opened { identity, recovered, appender, writer, sums } = opened.expect("the log opens");
+        let Opened { identity, recovered, appender, writer, sums } =
+            opened.map_err(|error| error.to_string())?;
         let access = Arc::new(Access::initial([1, 2, 3, 4]));
         let vhost =
             Vhost::recover("/", recovered.state, appender, access, limits, now_ms).expect("it is built");
-        (vhost, Self { disk: disk.clone(), writer, log: identity.log, sums })
+        Ok((vhost, Self { disk: disk.clone(), writer, log: identity.log, sums }))
     }
 
     /// Reads what the virtual host has asked for.

@@ -41,7 +41,7 @@ impl World {
     }
 
     fn on(disk: &SimDisk, limits: VhostLimits, now_ms: u64) -> Self {
-        let (vhost, on) = OnDisk::open(disk, SEGMENT_BYTES, limits, now_ms);
+        let (vhost, on) = OnDisk::open(disk, SEGMENT_BYTES, limits, now_ms).expect("the log opens");
         Self { on: Some(on), ..Self::around(vhost, now_ms) }
     }
 
