@@ -183,6 +183,10 @@ pub struct InstanceConfig {
     pub zone: String,
 }
 
+/// The part of the data directory that the sidecar itself keeps; the message broker has `mq/` beside it, with locks of its
+/// own.
+pub const MESH_DIR: &str = "mesh";
+
 /// A sidecar that keeps queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct QueueHostConfig {

@@ -181,7 +181,7 @@ async fn load_an_absent_control_plane_fails_no_get() -> anyhow::Result<()> {
 /// It is written at most once a second.
 async fn snapshot_written(dir: &Path) -> anyhow::Result<()> {
     eventually("the snapshot is on disk", Duration::from_secs(5), async || {
-        let files = std::fs::read_dir(dir)?.collect::<Result<Vec<_>, _>>()?;
+        let files = std::fs::read_dir(dir.join("mesh"))?.collect::<Result<Vec<_>, _>>()?;
         let found = files.iter().any(|file| file.file_name().to_string_lossy().contains("snapshot"));
         ensure!(found, "only {files:?}");
         Ok(())

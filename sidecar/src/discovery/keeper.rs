@@ -13,6 +13,8 @@ use prost::Message as _;
 use weft_model::discovery::{Resource, Restored, Version};
 use weft_proto::weft::v1 as proto;
 
+use crate::config::MESH_DIR;
+
 /// The first bytes of a snapshot: name and format. A field that a version does not know is skipped, so the
 /// format stays while fields are only added: the version before reads endpoints and does without traffic.
 const MAGIC: [u8; 8] = *b"WEFTSNP1";
@@ -52,7 +54,7 @@ pub(super) enum KeepError {
 
 /// Where the snapshot of a data directory is.
 pub(super) fn path(data_dir: &Path) -> PathBuf {
-    data_dir.join(FILE_NAME)
+    data_dir.join(MESH_DIR).join(FILE_NAME)
 }
 
 /// Reads the snapshot; `None` when there is no file.

@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::config::MESH_DIR;
+
 /// Locked while a sidecar runs; holds its process id, for people.
 const LOCK_FILE: &str = "lock";
 
@@ -47,8 +49,9 @@ impl DataDir {
             let path = at.to_owned();
             move |source| DataDirError::Io { path, source }
         };
-        fs::create_dir_all(path).map_err(failed(path))?;
-        let file = path.join(LOCK_FILE);
+        let mesh = path.join(MESH_DIR);
+        fs::create_dir_all(&mesh).map_err(failed(&mesh))?;
+        let file = mesh.join(LOCK_FILE);
         let mut lock = File::options()
             .read(true)
             .write(true)
