@@ -133,6 +133,8 @@ pub struct VhostStats {
     pub confirmed: u64,
     /// What happened to queues that are gone.
     pub of_gone_queues: QueueStats,
+    /// Arguments and policy keys of queues that were taken and that nothing follows from.
+    pub not_acted_on: u64,
     /// Queues that were made.
     pub queues_created: u64,
     /// Queues that are gone.

@@ -40,7 +40,6 @@ const ACTED_ON: &[&str] = &[
     "x-delivery-limit",
     "x-consumer-timeout",
     "x-max-age",
-    "x-stream-max-segment-size-bytes",
     DEDUPLICATION,
     CACHE_SIZE,
     CACHE_TTL,
@@ -119,8 +118,6 @@ pub struct QueueSettings {
     pub consumer_timeout_ms: Option<u64>,
     /// Milliseconds that a stream keeps a segment.
     pub max_age_ms: Option<u64>,
-    /// Bytes of a stream's segment.
-    pub segment_bytes_max: Option<u64>,
     /// Whether and how messages are deduplicated.
     pub deduplication: Option<Deduplication>,
     /// Arguments and policy keys that were taken and that nothing follows from.
@@ -147,7 +144,6 @@ impl QueueSettings {
             delivery_limit: of.delivery_limit(),
             consumer_timeout_ms: of.limit("consumer-timeout"),
             max_age_ms: of.text("max-age").and_then(max_age_ms),
-            segment_bytes_max: of.limit("stream-max-segment-size-bytes"),
             deduplication: of.deduplication(),
             not_acted_on: of.not_acted_on(),
         };

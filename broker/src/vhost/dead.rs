@@ -14,6 +14,7 @@ use crate::{
     amqp::properties::{self, PropertiesError, PropertiesView},
     exchange::QueueId,
     message::{Message, Parts, Traits},
+    policy::queue_settings::DeadLetterStrategy,
     queue::Entry,
 };
 
@@ -42,6 +43,8 @@ struct Onward {
     queue: Rc<str>,
     exchange: Rc<str>,
     routing_key: Option<Rc<str>>,
+    /// Where no queue takes it, it is parked.
+    must_arrive: bool,
 }
 
 impl Vhost {
@@ -51,17 +54,21 @@ impl Vhost {
         if dead.reason == Reason::Expired {
             queue.stats.expired += 1;
         }
+        let must_arrive = dead.reason == Reason::DeliveryLimit
+            || queue.settings.dead_letter_strategy == DeadLetterStrategy::AtLeastOnce;
         let onward = match (&queue.settings.dead_letter_exchange, dead.reason) {
             (Some(exchange), _) => Some(Onward {
                 queue: Rc::clone(queue.name()),
                 exchange: Rc::from(&**exchange),
                 routing_key: queue.settings.dead_letter_routing_key.as_deref().map(Rc::from),
+                must_arrive,
             }),
             // Over the delivery limit: parked, never dropped.
             (None, Reason::DeliveryLimit) => Some(Onward {
                 queue: Rc::clone(queue.name()),
                 exchange: "".into(),
                 routing_key: Some(PARKED_QUEUE.into()),
+                must_arrive,
             }),
             (None, _) => None,
         };
@@ -91,7 +98,7 @@ impl Vhost {
         let mut targets = self.route_dead(&dying, dead.reason);
         self.leave_out_refusing(&dying, &mut targets);
         let is_held = !self.routed.delays().is_empty();
-        if targets.is_empty() && !is_held && dead.reason == Reason::DeliveryLimit {
+        if targets.is_empty() && !is_held && onward.must_arrive {
             targets.extend(self.parked_queue());
         }
         self.store.begin_chain();

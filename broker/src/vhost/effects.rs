@@ -46,6 +46,16 @@ impl Vhost {
         }
     }
 
+    /// What a client wants of a queue and nothing follows from is counted, and told to who reads the log.
+    fn note_not_acted_on(&mut self, id: QueueId) {
+        let Some(queue) = self.queues.one(id).filter(|queue| !queue.settings.not_acted_on.is_empty()) else {
+            return;
+        };
+        let arguments = &queue.settings.not_acted_on;
+        self.stats.not_acted_on += arguments.len() as u64;
+        tracing::debug!(vhost = &*self.name, queue = &**queue.name(), ?arguments, "taken, but not acted on");
+    }
+
     /// Makes a queue that is not there.
     pub(super) fn create_queue(
         &mut self,
@@ -55,6 +65,7 @@ impl Vhost {
         let (id, number) = self.queues.next_ids();
         self.add_queue((id, number), declaration, owner)?;
         self.stats.queues_created += 1;
+        self.note_not_acted_on(id);
         if let Some(queue) = self.queues.one(id).filter(|queue| queue.is_written()) {
             self.store.declare(&records::queue_key(number), Some(&records::queue(queue)));
         }

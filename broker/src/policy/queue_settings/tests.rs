@@ -75,7 +75,7 @@ fn of_a_stream_the_policy_holds() {
     });
     let alone = settings(&arguments, &json!({}));
     assert_eq!((alone.kind, alone.max_age_ms), (QueueKind::Stream, Some(3_600_000)));
-    assert_eq!(alone.segment_bytes_max, Some(1000));
+    assert_eq!(alone.not_acted_on, ["x-stream-max-segment-size-bytes"]);
     let with_policy = settings(&arguments, &json!({"max-age": "2D", "max-length-bytes": 99}));
     assert_eq!(with_policy.max_age_ms, Some(2 * 24 * 3_600_000));
     assert_eq!(with_policy.max_length_bytes, Some(99));

@@ -188,6 +188,20 @@ fn a_full_dead_letter_queue_refuses() {
 }
 
 #[test]
+fn a_dead_letter_that_must_arrive_is_parked() {
+    let (mut world, mut client) = start();
+    let arguments = [
+        ("x-queue-type", FieldValue::text("quorum")),
+        ("x-overflow", FieldValue::text("reject-publish")),
+        ("x-dead-letter-strategy", FieldValue::text("at-least-once")),
+        ("x-dead-letter-exchange", FieldValue::text("missing")),
+    ];
+    client.declare("q", &arguments).consume("q", 1).publish("", "q", "a").go(&mut world);
+    client.nack(1, false).go(&mut world);
+    assert_eq!([world.ready("q"), world.ready(PARKED_QUEUE)], [Some(0), Some(1)]);
+}
+
+#[test]
 fn what_a_transaction_rejects_is_dead_when_it_is_committed() {
     let (mut world, mut client) = start();
     let arguments = [
