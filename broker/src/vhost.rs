@@ -170,6 +170,8 @@ pub struct Vhost {
     access: Arc<Access>,
     timers: timers::Timers,
     delayed: delayed::Delayed,
+    /// What deduplicating exchanges have seen.
+    windows: seen::Windows,
     turn: turn::Turn,
     routed: RouteResult,
     /// The queues of the message at hand; kept for its room.

@@ -11,6 +11,12 @@ pub const DELAYED_TYPE: &str = "x-delayed-type";
 /// The name of the delayed kind.
 const DELAYED: &str = "x-delayed-message";
 
+/// The name of the deduplicating kind.
+pub const DEDUPLICATING: &str = "x-message-deduplication";
+
+/// The argument that says how many messages a deduplicating exchange remembers.
+pub const CACHE_SIZE: &str = "x-cache-size";
+
 /// How keys and headers choose destinations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Matching {
@@ -31,6 +37,8 @@ pub enum Kind {
     Plain(Matching),
     /// May hold a message first; then routes so.
     Delayed(Matching),
+    /// Lets a message pass once, to all that is bound.
+    Deduplicating,
 }
 
 /// What a kind refuses. The text is RabbitMQ's without its code, which is `PRECONDITION_FAILED` for all.
@@ -48,6 +56,9 @@ pub enum KindError {
     /// A delayed exchange without a proper `x-delayed-type`.
     #[error("Invalid argument, 'x-delayed-type' must be an existing exchange type")]
     DelayedType,
+    /// A deduplicating exchange without a proper `x-cache-size`.
+    #[error("Invalid argument, 'x-cache-size' must be an integer above 0")]
+    CacheSize,
     /// A binding's `x-match` is a text, but none of the four.
     #[error("Invalid x-match field value {}; expected all, any, all-with-x, or any-with-x", show::binary(value.as_bytes()))]
     MatchValue {
@@ -98,6 +109,14 @@ impl Matching {
 impl Kind {
     /// The kind of that name; a delayed one takes its inner kind from the arguments.
     pub fn parse(name: &str, arguments: &FieldTable) -> Result<Self, KindError> {
+        if name == DEDUPLICATING {
+            let size = arguments.find(CACHE_SIZE).and_then(FieldValue::as_integer);
+            return if size.is_some_and(|size| size > 0) {
+                Ok(Self::Deduplicating)
+            } else {
+                Err(KindError::CacheSize)
+            };
+        }
         if name != DELAYED {
             let matching = Matching::named(name).ok_or_else(|| match name {
                 "" => KindError::Empty,
@@ -118,6 +137,7 @@ impl Kind {
     pub fn matching(self) -> Matching {
         match self {
             Self::Plain(matching) | Self::Delayed(matching) => matching,
+            Self::Deduplicating => Matching::Fanout,
         }
     }
 
@@ -126,6 +146,7 @@ impl Kind {
         match self {
             Self::Plain(matching) => matching.name(),
             Self::Delayed(_) => DELAYED,
+            Self::Deduplicating => DEDUPLICATING,
         }
     }
 }

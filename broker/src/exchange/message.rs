@@ -15,12 +15,35 @@ pub struct Message<'a> {
     pub keys: &'a [&'a str],
     /// Its headers.
     pub headers: &'a dyn HeaderView,
+    /// What deduplicating exchanges know of it.
+    pub seen: &'a dyn Seen,
+}
+
+/// What deduplicating exchanges have seen.
+pub trait Seen {
+    /// Whether this exchange has had the message before.
+    fn has_passed(&self, exchange: ExchangeId) -> bool;
+}
+
+/// Nothing was.
+#[derive(Debug, Clone, Copy)]
+pub struct NeverSeen;
+
+impl Seen for NeverSeen {
+    fn has_passed(&self, _: ExchangeId) -> bool {
+        false
+    }
 }
 
 impl<'a> Message<'a> {
     /// A message without headers.
     pub fn bare(keys: &'a [&'a str]) -> Self {
-        Self { keys, headers: &NoHeaders }
+        Self::new(keys, &NoHeaders)
+    }
+
+    /// A message that nobody has seen.
+    pub fn new(keys: &'a [&'a str], headers: &'a dyn HeaderView) -> Self {
+        Self { keys, headers, seen: &NeverSeen }
     }
 }
 
@@ -38,6 +61,8 @@ pub struct Delay {
 pub struct RouteResult {
     pub(super) sink: Sink,
     pub(super) delays: Vec<Delay>,
+    pub(super) passed: Vec<ExchangeId>,
+    pub(super) repeated: Vec<ExchangeId>,
 }
 
 impl RouteResult {
@@ -56,9 +81,19 @@ impl RouteResult {
         &self.delays
     }
 
-    /// Whether no queue takes it and no exchange holds it: dropped, or returned if mandatory.
+    /// Deduplicating exchanges that it passed for the first time.
+    pub fn passed(&self) -> &[ExchangeId] {
+        &self.passed
+    }
+
+    /// Deduplicating exchanges that had it before, and went no further.
+    pub fn repeated(&self) -> &[ExchangeId] {
+        &self.repeated
+    }
+
+    /// Whether no queue takes it, no exchange holds it and none had it before: dropped, or returned if mandatory.
     pub fn is_unroutable(&self) -> bool {
-        self.sink.queues.is_empty() && self.delays.is_empty()
+        self.sink.queues.is_empty() && self.delays.is_empty() && self.repeated.is_empty()
     }
 
     /// Nowhere.
@@ -68,6 +103,8 @@ impl RouteResult {
 
     pub(super) fn begin(&mut self) {
         self.delays.clear();
+        self.passed.clear();
+        self.repeated.clear();
         self.sink.begin();
     }
 }

@@ -35,7 +35,7 @@ fn queue(number: u32) -> Destination {
 fn reached(routes: &Routes, key: &str, headers: &dyn HeaderView) -> Vec<u32> {
     let mut out = RouteResult::new();
     out.begin();
-    routes.route(&Message { keys: &[key], headers }, &mut out.sink);
+    routes.route(&Message::new(&[key], headers), &mut out.sink);
     sorted(&out)
 }
 

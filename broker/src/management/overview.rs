@@ -229,7 +229,7 @@ pub(super) fn exchange_types() -> Value {
     let plain = [Matching::Direct, Matching::Fanout, Matching::Headers, Matching::Topic];
     let names = plain.into_iter().map(|matching| crate::exchange::kind::Kind::Plain(matching).name());
     names
-        .chain(["x-delayed-message"])
+        .chain(["x-delayed-message", crate::exchange::kind::DEDUPLICATING])
         .map(|name| json!({"name": name, "description": "", "enabled": true}))
         .collect()
 }

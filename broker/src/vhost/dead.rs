@@ -7,12 +7,13 @@ use super::{
     Vhost, carbon,
     death::{self, Death, Reason},
     dispatch::settle,
-    publish::Routing,
+    seen::Identity,
     turn::{Purpose, Want},
 };
 use crate::{
     amqp::properties::{self, PropertiesError, PropertiesView},
-    exchange::QueueId,
+    exchange::{self, QueueId},
+    log::position::Position,
     message::{Message, Parts, Traits},
     policy::queue_settings::DeadLetterStrategy,
     queue::Entry,
@@ -103,24 +104,34 @@ impl Vhost {
         }
         self.store.begin_chain();
         self.hold_where_delayed(&dying, None);
-        self.put(&dying, &targets);
+        let stored = self.put(&dying, &targets);
+        self.remember_dead(&dying, &targets, stored);
         self.settle_dead(dead);
         self.store.end_chain();
+    }
+
+    /// Who has had a message with an identity does not take it again.
+    fn remember_dead(&mut self, dying: &Message, targets: &[QueueId], stored: Option<Position>) {
+        let view = PropertiesView::parse(dying.properties()).unwrap_or_default();
+        if let Some(identity) = Identity::of(view.headers) {
+            self.remember(&identity, targets, (stored, dying.traits().persistent));
+        }
     }
 
     /// The queues of a dead message, without those that would see it for ever.
     fn route_dead(&mut self, dying: &Message, reason: Reason) -> Vec<QueueId> {
         let view = PropertiesView::parse(dying.properties()).unwrap_or_default();
         let headers = view.headers.and_then(|table| table.decode().ok());
-        let copies = carbon::kept(headers.as_ref());
-        let routing = Routing {
-            exchange: dying.exchange(),
-            routing_key: dying.routing_key(),
-            copies: &copies,
-            headers: headers.as_ref(),
+        let start = match dying.exchange() {
+            "" => Ok(exchange::topology::DEFAULT),
+            name => self.topology.passive(name),
         };
-        if self.route(&routing).is_err() {
-            self.routed.clear();
+        match start {
+            Ok(start) => {
+                let copies = carbon::kept(headers.as_ref());
+                self.route_raw(start, dying.routing_key(), &copies, view.headers);
+            }
+            Err(_) => self.routed.clear(),
         }
         let routed = self.routed.queues();
         let keeps = |id: &QueueId| {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     amqp::{properties, table::RawTable, value::FieldValue},
-    exchange::{self, QueueId, header::NoHeaders, message::Delay},
+    exchange::{self, ExchangeId, QueueId, header::NoHeaders, message::Delay},
     log::{
         index::QueueIndex,
         position::Position,
@@ -268,16 +268,24 @@ impl Vhost {
                 Some(headers) => headers,
                 None => &NoHeaders,
             };
-            self.topology.route_due(
-                id,
-                &exchange::message::Message { keys: &keys, headers },
-                &mut self.routed,
-            );
+            self.route_due(id, &keys, headers, view.headers);
             let fate = self.place(&released(message, self.now_ms), view.headers);
             tracing::trace!(vhost = &*self.name, exchange = &*name, ?fate, "a delayed message is due");
         }
         self.settle_held(number, seq);
         self.store.end_chain();
+    }
+
+    fn route_due(
+        &mut self,
+        start: ExchangeId,
+        keys: &[&str],
+        headers: &dyn exchange::header::HeaderView,
+        raw: Option<RawTable<'_>>,
+    ) {
+        let seen = self.windows.seen(raw, self.now_ms);
+        let due = exchange::message::Message { keys, headers, seen: &seen };
+        self.topology.route_due(start, &due, &mut self.routed);
     }
 
     fn settle_held(&mut self, number: u32, seq: Seq) {

@@ -21,7 +21,8 @@ impl Vhost {
             match effect {
                 Effect::Bound(binding) => self.write_binding(&binding, true),
                 Effect::Unbound(binding) => self.write_binding(&binding, false),
-                Effect::ExchangeDeleted { name, durable, .. } => {
+                Effect::ExchangeDeleted { name, durable, id } => {
+                    self.windows.forget(id);
                     if durable {
                         self.store.declare(&records::exchange_key(&name), None);
                     }

@@ -19,38 +19,41 @@ use crate::{
 impl Vhost {
     /// Puts a routed message where it goes.
     pub(super) fn place(&mut self, message: &Arc<Message>, headers: Option<RawTable<'_>>) -> Fate {
-        let mut stored = self.hold_where_delayed(message, headers);
+        let Some(identity) = Identity::of(headers) else { return self.place_once(message, headers, None) };
+        // What it leaves behind in windows is one with it in the log.
+        self.store.begin_chain();
+        let fate = self.place_once(message, headers, Some(&identity));
+        self.store.end_chain();
+        fate
+    }
+
+    fn place_once(
+        &mut self,
+        message: &Arc<Message>,
+        headers: Option<RawTable<'_>>,
+        identity: Option<&Identity>,
+    ) -> Fate {
         if self.routed.is_unroutable() {
             return Fate::Unroutable;
         }
+        let mut stored = self.hold_where_delayed(message, headers);
         let mut targets = std::mem::take(&mut self.targets);
         targets.clear();
         targets.extend_from_slice(self.routed.queues());
-        let identity = Identity::of(headers);
-        if let Some(identity) = &identity {
-            stored = stored.max(self.leave_out_repeated(identity, &mut targets));
+        let mut safe_at = None;
+        if let Some(identity) = identity {
+            safe_at = self.leave_out_repeated(identity, &mut targets);
+            safe_at = safe_at.max(self.repeated_safe_at(identity));
         }
         let all = targets.len();
         self.leave_out_refusing(message, &mut targets);
         let refused = targets.len() < all;
-        stored = stored.max(self.put_once(identity.as_ref(), message, &targets));
+        stored = stored.max(self.put(message, &targets));
+        if let Some(identity) = identity.filter(|_| !refused) {
+            self.remember(identity, &targets, (stored, message.traits().persistent));
+        }
         self.targets = targets;
-        if refused { Fate::Refused } else { Fate::Placed(stored) }
-    }
-
-    /// As [`Self::put`]; what a message with an identity leaves behind is one with it in the log.
-    fn put_once(
-        &mut self,
-        identity: Option<&Identity>,
-        message: &Arc<Message>,
-        queues: &[QueueId],
-    ) -> Option<Position> {
-        let Some(identity) = identity else { return self.put(message, queues) };
-        self.store.begin_chain();
-        let stored = self.put(message, queues);
-        self.remember(identity, queues, (stored, message.traits().persistent));
-        self.store.end_chain();
-        stored.map(|_| self.store.end())
+        if refused { Fate::Refused } else { Fate::Placed(stored.max(safe_at)) }
     }
 
     /// Queues that are full and refuse it.

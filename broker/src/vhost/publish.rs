@@ -25,7 +25,6 @@ use crate::{
         properties::{self, Summary},
         reply::ReplyCode,
         table::RawTable,
-        value::FieldTable,
     },
     exchange::{self, ExchangeId, header::NoHeaders},
     log::position::Position,
@@ -70,15 +69,6 @@ impl<'a> Body<'a> {
             Self::Shared(bytes) => bytes.len(),
         }
     }
-}
-
-/// What routing looks at.
-#[derive(Debug)]
-pub(super) struct Routing<'a> {
-    pub(super) exchange: &'a str,
-    pub(super) routing_key: &'a str,
-    pub(super) copies: &'a [String],
-    pub(super) headers: Option<&'a FieldTable>,
 }
 
 /// A publish that is checked and routed, and waits for its transaction or goes on at once.
@@ -222,36 +212,21 @@ impl Vhost {
         more: &[String],
         headers: Option<RawTable<'_>>,
     ) {
+        let seen = self.windows.seen(headers, self.now_ms);
         let headers = headers.map(super::headers::RawHeaders);
         let view: &dyn exchange::header::HeaderView = match &headers {
             Some(headers) => headers,
             None => &NoHeaders,
         };
-        if more.is_empty() {
-            let message = exchange::message::Message { keys: &[key], headers: view };
-            return self.topology.route(start, &message, &mut self.routed);
-        }
-        let keys: Vec<&str> = std::iter::once(key).chain(more.iter().map(String::as_str)).collect();
-        self.topology.route(
-            start,
-            &exchange::message::Message { keys: &keys, headers: view },
-            &mut self.routed,
-        );
-    }
-
-    /// Finds the queues of a message that the broker itself publishes; an error where there is no such exchange.
-    pub(super) fn route(&mut self, routing: &Routing<'_>) -> Result<(), Refusal> {
-        let start = match routing.exchange {
-            "" => exchange::topology::DEFAULT,
-            name => self.topology.passive(name).map_err(|error| refuse::topology(&error))?,
+        let one = [key];
+        let all: Vec<&str>;
+        let keys: &[&str] = if more.is_empty() {
+            &one
+        } else {
+            all = std::iter::once(key).chain(more.iter().map(String::as_str)).collect();
+            &all
         };
-        let keys: Vec<&str> =
-            std::iter::once(routing.routing_key).chain(routing.copies.iter().map(String::as_str)).collect();
-        let headers: &dyn exchange::header::HeaderView = match routing.headers {
-            Some(headers) => headers,
-            None => &NoHeaders,
-        };
-        self.topology.route(start, &exchange::message::Message { keys: &keys, headers }, &mut self.routed);
-        Ok(())
+        let message = exchange::message::Message { keys, headers: view, seen: &seen };
+        self.topology.route(start, &message, &mut self.routed);
     }
 }

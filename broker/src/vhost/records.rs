@@ -7,11 +7,13 @@
 //! | `binding/<hash of its parts>` | source, destination, to_queue, key, arguments |
 //! | `policy/<name>`, `operator_policy/<name>` | JSON |
 //! | `delayed/<exchange>` | number of the queue that holds its delayed messages |
-//! | `seen/<number of a queue>/<number>` | until when (u64, little-endian, milliseconds since 1970), identifier |
+//! | `seen/<number of a queue>/<number>`, `passed/<number>/<exchange>` | until when (u64, little-endian, milliseconds since 1970), identifier |
 
 use std::{collections::BTreeMap, rc::Rc};
 
 use serde::{Deserialize, Serialize};
+
+use super::seen::Whose;
 
 use crate::{
     amqp::{
@@ -72,7 +74,7 @@ pub(super) enum Declared {
     Binding(NamedBinding),
     Policy(Level, String, Vec<u8>),
     Delayed(String, u32),
-    Seen { queue: u32, entry: u64, until_ms: u64, id: Vec<u8> },
+    Seen { whose: Whose, entry: u64, until_ms: u64, id: Vec<u8> },
 }
 
 pub(super) fn queue_key(number: u32) -> String {
@@ -91,20 +93,27 @@ pub(super) fn delayed_key(exchange: &str) -> String {
     format!("delayed/{exchange}")
 }
 
-pub(super) fn seen_key(queue: u32, entry: u64) -> String {
-    format!("seen/{queue}/{entry}")
+pub(super) fn seen_key(whose: &Whose, entry: u64) -> String {
+    match whose {
+        Whose::Queue(number) => format!("seen/{number}/{entry}"),
+        Whose::Exchange(name) => format!("passed/{entry}/{name}"),
+    }
 }
 
-/// An identifier that a queue has seen.
+/// An identifier that a queue or an exchange has seen.
 pub(super) fn seen(until_ms: u64, id: &[u8]) -> Vec<u8> {
     [&until_ms.to_le_bytes(), id].concat()
 }
 
-fn read_seen(name: &str, value: &[u8]) -> Option<Declared> {
-    let (queue, entry) = name.split_once('/')?;
+fn read_seen(kind: &str, name: &str, value: &[u8]) -> Option<Declared> {
+    let (first, second) = name.split_once('/')?;
+    let (whose, entry) = match kind {
+        "seen" => (Whose::Queue(first.parse().ok()?), second),
+        _ => (Whose::Exchange(second.to_owned()), first),
+    };
     let (until_ms, id) = value.split_first_chunk::<8>()?;
-    let (queue, entry) = (queue.parse().ok()?, entry.parse().ok()?);
-    Some(Declared::Seen { queue, entry, until_ms: u64::from_le_bytes(*until_ms), id: id.to_vec() })
+    let (entry, until_ms) = (entry.parse().ok()?, u64::from_le_bytes(*until_ms));
+    Some(Declared::Seen { whose, entry, until_ms, id: id.to_vec() })
 }
 
 /// Unique, for it holds all that tells two bindings apart.
@@ -195,7 +204,7 @@ fn parse(key: &str, value: &[u8]) -> Option<Declared> {
         "binding" => Declared::Binding(read_binding(&fields()?)?),
         "policy" => Declared::Policy(Level::User, name.to_owned(), value.to_vec()),
         "operator_policy" => Declared::Policy(Level::Operator, name.to_owned(), value.to_vec()),
-        "seen" => read_seen(name, value)?,
+        "seen" | "passed" => read_seen(kind, name, value)?,
         "delayed" => Declared::Delayed(name.to_owned(), std::str::from_utf8(value).ok()?.parse().ok()?),
         _ => return None,
     })

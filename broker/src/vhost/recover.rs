@@ -82,7 +82,7 @@ impl Vhost {
         for (number, declaration) in found.queues {
             vhost.restore_queue(number, declaration, queues.remove(&number).unwrap_or_default())?;
         }
-        vhost.restore_seen(&found.seen);
+        vhost.restore_seen(found.seen);
         found.bindings.iter().for_each(|binding| vhost.restore_binding(binding));
         for (exchange, number) in found.delayed {
             let held = queues.remove(&number).unwrap_or_default();
@@ -112,6 +112,7 @@ impl Vhost {
             access,
             timers: Timers::default(),
             delayed: delayed::Delayed::default(),
+            windows: seen::Windows::default(),
             turn: turn::Turn::default(),
             routed: RouteResult::new(),
             targets: Vec::new(),
@@ -222,7 +223,6 @@ impl Vhost {
         let mut all = BTreeMap::new();
         for queue in self.queues.iter().filter(|queue| queue.is_written()) {
             all.insert(records::queue_key(queue.number), records::queue(queue).into());
-            all.extend(seen::kept(queue).map(|(key, value)| (key, Bytes::from(value))));
         }
         for (id, exchange) in self.topology.exchanges() {
             if exchange.attributes().durable && !is_predeclared(exchange.name()) {
@@ -237,6 +237,7 @@ impl Vhost {
                 all.insert(records::policy_key(level, &policy.name), records::policy(policy).into());
             }
         }
+        all.extend(self.kept_windows().map(|(key, value)| (key, Bytes::from(value))));
         for (exchange, number) in self.delayed.durable_numbers() {
             all.insert(records::delayed_key(exchange), number.to_string().into());
         }
@@ -257,8 +258,8 @@ fn read(topology: BTreeMap<String, Bytes>) -> Result<Found, BadRecord> {
             Declared::Binding(binding) => found.bindings.push(binding),
             Declared::Policy(level, name, value) => found.policies.push((level, name, value)),
             Declared::Delayed(exchange, number) => found.delayed.push((exchange, number)),
-            Declared::Seen { queue, entry, until_ms, id } => {
-                found.seen.insert((queue, entry), (until_ms, id));
+            Declared::Seen { whose, entry, until_ms, id } => {
+                found.seen.insert((whose, entry), (until_ms, id));
             }
         }
     }

@@ -1,23 +1,64 @@
-//! Which messages a queue has seen already, by the header `x-deduplication-header`: looked up before a message goes into
-//! it, remembered with it, in one atomic step of the log where it is stored.
+//! Which messages a queue or an exchange has seen already, by the header `x-deduplication-header`: looked up before a
+//! message goes into it, remembered with it, in one atomic step of the log where it is stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use super::{Vhost, records};
+use super::{Vhost, records, store::Store};
 use crate::{
     amqp::{
         table::{RawTable, view::ValueView},
         value::FieldValue,
     },
-    exchange::QueueId,
+    exchange::{
+        ExchangeId, QueueId,
+        kind::{CACHE_SIZE, Kind},
+        message::Seen,
+        topology::Exchange,
+    },
     log::position::Position,
-    queue::Queue,
+    policy::queue_settings::DEDUPLICATION_CACHE_MAX,
+    queue::dedup::Window,
 };
 
 /// The header that identifies a message.
 const ID: &str = "x-deduplication-header";
 /// The header with which a message says itself for how long it counts, milliseconds.
 const TTL: &str = "x-cache-ttl";
+
+/// The argument of an exchange that says for how long a message counts, milliseconds.
+const CACHE_TTL: &str = "x-cache-ttl";
+
+/// What deduplicating exchanges have seen.
+#[derive(Debug, Default)]
+pub(super) struct Windows(HashMap<ExchangeId, Window>);
+
+/// What they have seen of one message.
+struct SeenBy<'a> {
+    windows: &'a Windows,
+    identity: Option<Identity>,
+    now_ms: u64,
+}
+
+impl Seen for SeenBy<'_> {
+    fn has_passed(&self, exchange: ExchangeId) -> bool {
+        let window = self.windows.0.get(&exchange);
+        let seen = window.zip(self.identity.as_ref());
+        seen.is_some_and(|(window, identity)| window.find(&identity.id, self.now_ms).is_some())
+    }
+}
+
+impl Windows {
+    /// An exchange is gone.
+    pub(super) fn forget(&mut self, exchange: ExchangeId) {
+        self.0.remove(&exchange);
+    }
+
+    /// What they know of a message with these headers.
+    pub(super) fn seen<'a>(&'a self, headers: Option<RawTable<'_>>, now_ms: u64) -> impl Seen + 'a {
+        let identity = if self.0.is_empty() { None } else { Identity::of(headers) };
+        SeenBy { windows: self, identity, now_ms }
+    }
+}
 
 /// What a message says of itself.
 #[derive(Debug)]
@@ -26,8 +67,17 @@ pub(super) struct Identity {
     ttl_ms: Option<u64>,
 }
 
-/// Windows as the log keeps them: the number of a queue, the number of an entry, until when, identifier.
-pub(super) type Kept = BTreeMap<(u32, u64), (u64, Vec<u8>)>;
+/// Windows as the log keeps them: whose, the number of an entry, until when, identifier.
+pub(super) type Kept = BTreeMap<(Whose, u64), (u64, Vec<u8>)>;
+
+/// Whose window.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Whose {
+    /// Of the queue with this number.
+    Queue(u32),
+    /// Of the exchange with this name.
+    Exchange(String),
+}
 
 impl Identity {
     /// That of a message with these headers, if it has one.
@@ -63,7 +113,13 @@ impl Vhost {
         safe_at
     }
 
-    /// These queues have it now; `stored` up to where, and whether it outlives a restart.
+    /// When the first one of what exchanges have had before is safe.
+    pub(super) fn repeated_safe_at(&self, identity: &Identity) -> Option<Position> {
+        let windows = self.routed.repeated().iter().filter_map(|id| self.windows.0.get(id));
+        windows.filter_map(|window| window.find(&identity.id, self.now_ms)).max()
+    }
+
+    /// These queues have it now, and the exchanges that it passed; `stored` up to where, and whether it outlives a restart.
     pub(super) fn remember(
         &mut self,
         identity: &Identity,
@@ -74,41 +130,83 @@ impl Vhost {
             let Some(queue) = self.queues.one_mut(*target) else { continue };
             // What is lost with the message must not stop it from being sent again.
             let is_written = queue.stores(is_persistent) && queue.is_written();
-            let number = queue.number;
+            let whose = Whose::Queue(queue.number);
             let Some(window) = &mut queue.dedup else { continue };
-            let until_ms = window.until_ms(identity.ttl_ms, self.now_ms);
-            let safe_at = stored.unwrap_or_default();
-            let entry = window.remember(&identity.id, (until_ms, safe_at), is_written, self.now_ms);
-            let forgotten = window.take_forgotten();
-            if is_written {
-                let value = records::seen(until_ms, &identity.id);
-                self.store.declare(&records::seen_key(number, entry), Some(&value));
-            }
-            for entry in forgotten {
-                self.store.declare(&records::seen_key(number, entry), None);
+            note(window, &mut self.store, identity, &whose, (stored, is_written, self.now_ms));
+        }
+        for at in 0..self.routed.passed().len() {
+            let Some(id) = self.routed.passed().get(at).copied() else { continue };
+            let Some(exchange) = self.topology.exchange(id) else { continue };
+            let is_written = stored.is_some() && exchange.attributes().durable;
+            let whose = Whose::Exchange(exchange.name().to_owned());
+            let window = self.windows.0.entry(id).or_insert_with(|| window_of(exchange));
+            note(window, &mut self.store, identity, &whose, (stored, is_written, self.now_ms));
+        }
+    }
+
+    /// Puts back what the log kept; what belongs to nothing any more is dropped.
+    pub(super) fn restore_seen(&mut self, kept: Kept) {
+        let now_ms = self.now_ms;
+        for ((whose, entry), (until_ms, id)) in kept {
+            let window = match whose {
+                Whose::Queue(number) => {
+                    self.queues.of_number_mut(number).and_then(|queue| queue.dedup.as_mut())
+                }
+                Whose::Exchange(name) => self.topology.find(&name).and_then(|exchange| {
+                    let found = self.topology.exchange(exchange)?;
+                    let is_one = found.attributes().kind == Kind::Deduplicating;
+                    is_one.then(|| self.windows.0.entry(exchange).or_insert_with(|| window_of(found)))
+                }),
+            };
+            if let Some(window) = window {
+                window.restore(entry, &id, until_ms, now_ms);
             }
         }
     }
 
-    /// Puts back what the log kept; of queues that are gone it is dropped.
-    pub(super) fn restore_seen(&mut self, kept: &Kept) {
-        let ids: Vec<QueueId> = self.queues.iter().map(|queue| queue.id).collect();
-        let now_ms = self.now_ms;
-        for id in ids {
-            let Some(queue) = self.queues.one_mut(id) else { continue };
-            let number = queue.number;
-            let Some(window) = &mut queue.dedup else { continue };
-            for ((_, entry), (until_ms, id)) in kept.range((number, 0)..=(number, u64::MAX)) {
-                window.restore(*entry, id, *until_ms, now_ms);
-            }
-        }
+    /// What a checkpoint keeps of all windows: keys and values.
+    pub(super) fn kept_windows(&self) -> impl Iterator<Item = (String, Vec<u8>)> + '_ {
+        let of_queues = self
+            .queues
+            .iter()
+            .filter(|queue| queue.is_written())
+            .filter_map(|queue| Some((Whose::Queue(queue.number), queue.dedup.as_ref()?)));
+        let of_exchanges = self.windows.0.iter().filter_map(|(id, window)| {
+            Some((Whose::Exchange(self.topology.exchange(*id)?.name().to_owned()), window))
+        });
+        of_queues.chain(of_exchanges).flat_map(|(whose, window)| {
+            let written = window.iter().filter(|(_, taken)| taken.is_written);
+            written.map(move |(entry, taken)| {
+                (records::seen_key(&whose, entry), records::seen(taken.until_ms, &taken.id))
+            })
+        })
     }
 }
 
-/// What a checkpoint keeps of a queue's window: keys and values.
-pub(super) fn kept(queue: &Queue) -> impl Iterator<Item = (String, Vec<u8>)> + '_ {
-    let entries = queue.dedup.iter().flat_map(|window| window.iter());
-    entries.filter(|(_, taken)| taken.is_written).map(|(entry, taken)| {
-        (records::seen_key(queue.number, entry), records::seen(taken.until_ms, &taken.id))
-    })
+/// Remembers one in a window, and in the log where it must.
+fn note(
+    window: &mut Window,
+    store: &mut Store,
+    identity: &Identity,
+    whose: &Whose,
+    (stored, is_written, now_ms): (Option<Position>, bool, u64),
+) {
+    let until_ms = window.until_ms(identity.ttl_ms, now_ms);
+    let entry = window.remember(&identity.id, (until_ms, stored.unwrap_or_default()), is_written, now_ms);
+    if is_written {
+        let value = records::seen(until_ms, &identity.id);
+        store.declare(&records::seen_key(whose, entry), Some(&value));
+    }
+    for entry in window.take_forgotten() {
+        store.declare(&records::seen_key(whose, entry), None);
+    }
+}
+
+/// The window of an exchange, by its arguments.
+fn window_of(exchange: &Exchange) -> Window {
+    let arguments = &exchange.attributes().arguments;
+    let number = |name| arguments.find(name).and_then(FieldValue::as_integer);
+    let size = number(CACHE_SIZE).and_then(|size| u64::try_from(size).ok()).unwrap_or(1);
+    let size = usize::try_from(size.min(DEDUPLICATION_CACHE_MAX)).unwrap_or(usize::MAX);
+    Window::new(size, number(CACHE_TTL).and_then(|ttl| u64::try_from(ttl).ok()))
 }

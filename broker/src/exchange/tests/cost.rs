@@ -59,7 +59,7 @@ fn measure(matching: Matching) {
     let rounds = if matching == Matching::Fanout { 100 } else { keys.len() };
     let (mut out, mut found, start) = (RouteResult::new(), 0, spent());
     for (key, headers) in keys.iter().take(rounds) {
-        host.route(host.publishable("e").unwrap(), &Message { keys: &[key], headers }, &mut out);
+        host.route(host.publishable("e").unwrap(), &Message::new(&[key], headers), &mut out);
         found += out.queues().len();
     }
     let routed = spent() - start;

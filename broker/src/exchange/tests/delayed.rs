@@ -61,7 +61,7 @@ fn a_message_that_asks_is_held_and_routed_once_due() {
     let host = host();
     let later = host.find("later").unwrap();
     let headers = asked(FieldValue::I32(100));
-    let message = Message { keys: &["k"], headers: &headers };
+    let message = Message::new(&["k"], &headers);
     let mut out = RouteResult::new();
     host.route(later, &message, &mut out);
     assert_eq!((sorted(&out), out.delays()), (vec![], &[Delay { exchange: later, delay_ms: 100 }][..]));
@@ -80,7 +80,7 @@ fn an_exchange_before_a_delayed_one_delivers_its_own_at_once() {
     let host = host();
     let headers = asked(FieldValue::I32(100));
     let mut out = RouteResult::new();
-    host.route(host.find("a").unwrap(), &Message { keys: &["k"], headers: &headers }, &mut out);
+    host.route(host.find("a").unwrap(), &Message::new(&["k"], &headers), &mut out);
     assert_eq!((sorted(&out), out.delays().len()), (vec![2], 1));
 }
 
@@ -89,7 +89,7 @@ fn the_alternate_is_asked_when_the_message_is_due_and_not_before() {
     let host = host();
     let later = host.find("later").unwrap();
     let headers = asked(FieldValue::I32(100));
-    let message = Message { keys: &["none"], headers: &headers };
+    let message = Message::new(&["none"], &headers);
     let mut out = RouteResult::new();
     host.route(later, &message, &mut out);
     assert!(out.queues().is_empty());

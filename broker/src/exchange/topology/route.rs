@@ -2,7 +2,7 @@
 //! exchange asked once.
 //!
 //! ```text
-//!  pending ─▶ exchange ─▶ held? ─▶ delays
+//!  pending ─▶ exchange ─▶ held? ─▶ delays; had it before? ─▶ repeated
 //!     ▲           │
 //!     │           ├─▶ queues
 //!     └───────────┴─▶ exchanges, or the alternate if there was neither
@@ -49,6 +49,12 @@ impl Topology {
             && let Some(delay_ms) = delayed::delay_ms(message.headers)
         {
             return out.delays.push(Delay { exchange: id, delay_ms });
+        }
+        if exchange.attributes.kind == Kind::Deduplicating {
+            if message.seen.has_passed(id) {
+                return out.repeated.push(id);
+            }
+            out.passed.push(id);
         }
         exchange.routes.route(message, &mut out.sink);
         if !out.sink.has_found()

@@ -119,3 +119,42 @@ fn a_transaction_publishes_once() {
     client.send(&Method::Tx(tx::Tx::Commit(tx::Commit {}))).go(&mut world);
     assert_eq!(world.ready("q"), Some(1));
 }
+
+#[test]
+fn a_deduplicating_exchange_lets_a_message_pass_once() {
+    for restarts in [false, true] {
+        let mut world = World::new();
+        let mut client = world.client();
+        client.declare_exchange("x", "x-message-deduplication", &[("x-cache-size", FieldValue::I32(2))]);
+        client.declare("a", &[]).declare("b", &[]).bind("a", "x", "").bind("b", "x", "other");
+        let send = |client: &mut Client, id: &str| {
+            let headers = [("x-deduplication-header".to_owned(), FieldValue::text(id))].into_iter().collect();
+            let properties =
+                Properties { headers: Some(headers), delivery_mode: Some(2), ..Default::default() };
+            let publish = basic::Publish { exchange: "x", mandatory: true, ..Default::default() };
+            client.publish_with(publish, &properties, id);
+        };
+        send(&mut client, "1");
+        send(&mut client, "1");
+        client.go(&mut world);
+        let mut world = if restarts { world.restart() } else { world.crash() };
+        let mut client = world.client();
+        client.confirm();
+        send(&mut client, "1");
+        assert_eq!(client.go(&mut world), [Got::Ack(1, false)], "it is not returned");
+        assert_eq!([world.ready("a"), world.ready("b")], [Some(1); 2]);
+        for id in ["2", "3", "1"] {
+            send(&mut client, id);
+        }
+        client.go(&mut world);
+        assert_eq!([world.ready("a"), world.ready("b")], [Some(4); 2], "the window has two");
+    }
+}
+
+#[test]
+fn a_deduplicating_exchange_says_how_much_it_remembers() {
+    let mut world = World::new();
+    let mut client = world.client();
+    let got = client.declare_exchange("x", "x-message-deduplication", &[]).go(&mut world);
+    assert!(matches!(&got[..], [Got::Closed(text)] if text.contains("x-cache-size")), "{got:?}");
+}
