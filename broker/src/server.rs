@@ -43,6 +43,7 @@ mod front;
 mod host;
 mod limits;
 mod reader;
+pub(crate) mod salt;
 mod shared;
 mod watermarks;
 
@@ -187,11 +188,7 @@ fn load_access(data_dir: &Path) -> Result<Access, StartError> {
     let directory = data_dir.join("mq");
     std::fs::create_dir_all(&directory)
         .map_err(|source| StartError::System { what: "the data directory", source })?;
-    let mut salt = [0; 4];
-    for (to, from) in salt.iter_mut().zip(uuid::Uuid::new_v4().as_bytes()) {
-        *to = *from;
-    }
-    let access = Access::initial(salt);
+    let access = Access::initial(salt::salt());
     store::save(&path, &access)?;
     Ok(access)
 }

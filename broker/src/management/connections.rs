@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::{
     answer::{Answer, Failure, READ},
-    context::{Context, gather, rate},
+    context::{Context, gather},
+    json::rate,
     login, paging,
     request::Request,
 };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{answer::Failure, login, rates::Rates, request::Request};
 use crate::{
@@ -114,9 +114,4 @@ pub(super) async fn gather<T: Send + 'static>(
         }
     }
     Ok(all)
-}
-
-/// `{"rate": …}`
-pub(super) fn rate(rate: f64) -> Value {
-    json!({ "rate": rate })
 }

@@ -8,8 +8,8 @@ use super::{
     answer::{Answer, Failure, READ, READ_PUT_DELETE},
     bindings,
     context::{Context, gather},
+    json::Flag,
     paging,
-    queues::Flag,
     request::Request,
     visit::{self, as_user},
 };

@@ -8,11 +8,12 @@ use serde_json::{Map, Value, json};
 
 use super::{
     answer::{Answer, Failure, READ},
-    context::{Context, rate},
-    login, paging, queues,
+    context::Context,
+    json::{object, rate},
+    login, paging,
     rates::COUNTS,
     request::Request,
-    vhosts,
+    stats, vhosts,
 };
 use crate::{RABBITMQ_VERSION, exchange::kind::Matching, server::VhostHandle, vhost::views::Totals};
 
@@ -136,7 +137,7 @@ async fn overview(context: &Context, request: &Request) -> Result<Answer, Failur
 }
 
 fn message_counts(sum: &Totals) -> [u64; COUNTS] {
-    let mut counts = queues::counts(&sum.queue_stats);
+    let mut counts = stats::counts(&sum.queue_stats);
     if let Some(published) = counts.first_mut() {
         // What came in, not what went into queues.
         *published = sum.stats.published;
@@ -145,7 +146,7 @@ fn message_counts(sum: &Totals) -> [u64; COUNTS] {
 }
 
 fn message_stats(sum: &Totals, counts: &[u64; COUNTS], rates: &[f64; COUNTS]) -> Map<String, Value> {
-    let mut stats = queues::message_stats(counts, rates);
+    let mut stats = stats::message_stats(counts, rates);
     let more = [
         ("confirm", sum.stats.confirmed),
         ("return_unroutable", sum.stats.returned),
@@ -199,7 +200,7 @@ fn object_totals(sum: &Totals) -> Value {
 
 fn about(context: &Context) -> Map<String, Value> {
     let facts = &context.shared.facts;
-    queues::object(json!({
+    object(json!({
         "management_version": RABBITMQ_VERSION,
         "rates_mode": "basic",
         "sample_retention_policies": {"global": [], "basic": [], "detailed": []},

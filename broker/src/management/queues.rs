@@ -9,10 +9,12 @@ use serde_json::{Map, Value, json};
 use super::{
     answer::{Answer, Failure, READ, READ_PUT_DELETE},
     bindings, connections,
-    context::{Context, gather, rate},
+    context::{Context, gather},
+    json::{Flag, object, rate},
     paging,
-    rates::{COUNTS, Counts},
-    request::{NOT_BOOLEAN, Request},
+    rates::COUNTS,
+    request::Request,
+    stats::{counts, message_stats},
     visit::{self, as_user},
 };
 use crate::{
@@ -23,7 +25,6 @@ use crate::{
     },
     exchange::topology::End,
     policy::kind::QueueKind,
-    queue::QueueStats,
     vhost::{Vhost, views::QueueView},
 };
 
@@ -106,26 +107,6 @@ struct Wish {
     arguments: Map<String, Value>,
 }
 
-/// A flag; the older `rabbitmqadmin` sends text.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(try_from = "Value")]
-pub(super) struct Flag(pub(super) bool);
-
-impl TryFrom<Value> for Flag {
-    type Error = String;
-
-    fn try_from(value: Value) -> Result<Self, Self::Error> {
-        match &value {
-            Value::Bool(flag) => Ok(Self(*flag)),
-            Value::String(text) if text == "true" => Ok(Self(true)),
-            Value::String(text) if text == "false" => Ok(Self(false)),
-            Value::Null => Ok(Self(false)),
-            Value::String(text) => Err(format!("{NOT_BOOLEAN}: {text}")),
-            other => Err(format!("{NOT_BOOLEAN}: {other}")),
-        }
-    }
-}
-
 async fn declare(context: &Context, request: &Request, vhost: &str, name: &str) -> Result<Answer, Failure> {
     let wish: Wish = request.json()?;
     let handle = context.enter(request, vhost)?;
@@ -178,46 +159,6 @@ async fn purge(context: &Context, request: &Request, vhost: &str, name: &str) ->
 /// The key of a queue's rates.
 fn key(vhost: &str, queue: &str) -> String {
     format!("{vhost}\0{queue}")
-}
-
-/// Names of counters, in the order of [`counts`].
-const COUNTERS: [&str; COUNTS] = [
-    "publish",
-    "deliver",
-    "deliver_no_ack",
-    "get",
-    "get_no_ack",
-    "get_empty",
-    "redeliver",
-    "ack",
-    "deliver_get",
-    "dead_letter",
-];
-
-/// The counters of a queue.
-pub(super) fn counts(stats: &QueueStats) -> Counts {
-    [
-        stats.published,
-        stats.delivered,
-        stats.delivered_no_ack,
-        stats.got,
-        stats.got_no_ack,
-        stats.got_empty,
-        stats.redelivered,
-        stats.acked,
-        stats.handed_out(),
-        stats.dead_lettered,
-    ]
-}
-
-/// `message_stats`: counters and their rates.
-pub(super) fn message_stats(counts: &Counts, rates: &[f64; COUNTS]) -> Map<String, Value> {
-    let mut stats = Map::new();
-    for ((name, count), per_second) in COUNTERS.iter().zip(counts).zip(rates) {
-        stats.insert((*name).to_owned(), (*count).into());
-        stats.insert(format!("{name}_details"), rate(*per_second));
-    }
-    stats
 }
 
 /// A queue as RabbitMQ shows it.
@@ -289,12 +230,4 @@ fn filled(queue: &QueueView) -> Map<String, Value> {
 fn moment(ms: u64) -> String {
     let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(ms);
     format!("{}+00:00", humantime::format_rfc3339_millis(at).to_string().trim_end_matches('Z'))
-}
-
-/// The map of an object.
-pub(super) fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
 }

@@ -86,7 +86,7 @@ mod tests {
     #[derive(Debug, serde::Deserialize)]
     struct Wish {
         #[serde(default)]
-        durable: crate::management::queues::Flag,
+        durable: crate::management::json::Flag,
         name: String,
     }
 

@@ -10,10 +10,12 @@ use super::{
     access,
     answer::{Answer, Failure, READ, READ_PUT_DELETE},
     connections,
-    context::{Context, blocking, rate},
-    login, paging, queues,
+    context::{Context, blocking},
+    json::{Flag, object, rate},
+    login, paging,
     rates::COUNTS,
     request::Request,
+    stats::{counts, message_stats},
 };
 use crate::{
     access::{Access, UserRef, permission::Permission, vhost::VirtualHost},
@@ -80,7 +82,7 @@ struct Wish {
     #[serde(default)]
     default_queue_type: Option<String>,
     #[serde(default)]
-    tracing: Option<queues::Flag>,
+    tracing: Option<Flag>,
 }
 
 impl Wish {
@@ -185,7 +187,7 @@ async fn show(context: &Context, vhost: &VirtualHost) -> Value {
     let tags: Vec<&str> = vhost.tags.iter().map(AsRef::as_ref).collect();
     let kind = vhost.default_queue_type.map_or("classic", QueueKind::as_str);
     let state = if totals.is_some() { "running" } else { "stopped" };
-    let mut shown = queues::object(json!({
+    let mut shown = object(json!({
         "name": &*vhost.name,
         "description": &*vhost.description,
         "tags": tags,
@@ -203,20 +205,20 @@ async fn show(context: &Context, vhost: &VirtualHost) -> Value {
 
 /// Takes a look at the counters of one.
 pub(super) fn look(context: &Context, name: &str, totals: &Totals) -> [f64; COUNTS] {
-    context.rates.look(&format!("vhost\0{name}"), queues::counts(&totals.queue_stats), Instant::now())
+    context.rates.look(&format!("vhost\0{name}"), counts(&totals.queue_stats), Instant::now())
 }
 
 fn counted(context: &Context, name: &str, totals: &Totals) -> Map<String, Value> {
-    let counts = queues::counts(&totals.queue_stats);
+    let counts = counts(&totals.queue_stats);
     let rates = look(context, name, totals);
-    queues::object(json!({
+    object(json!({
         "messages": totals.ready + totals.unacked,
         "messages_details": rate(0.0),
         "messages_ready": totals.ready,
         "messages_ready_details": rate(0.0),
         "messages_unacknowledged": totals.unacked,
         "messages_unacknowledged_details": rate(0.0),
-        "message_stats": queues::message_stats(&counts, &rates),
+        "message_stats": message_stats(&counts, &rates),
         "recv_oct": totals.received_bytes,
         "recv_oct_details": rate(0.0),
         "send_oct": totals.sent_bytes,

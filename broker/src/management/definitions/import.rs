@@ -22,12 +22,11 @@ use crate::{
         bindings::bind_method,
         context::{Context, blocking},
         request::Request,
-        users,
         vhosts::open,
         visit::{self, Visitor},
     },
     policy::{Level, Policy, PolicySet, kind::QUEUE_TYPE},
-    server::{VhostHandle, clock::now_ms},
+    server::{VhostHandle, clock::now_ms, salt::salt},
     vhost::{SessionId, Vhost},
 };
 
@@ -48,7 +47,7 @@ pub(super) async fn import(
     let definitions = blocking(move || read(&body, only.as_deref())).await??;
     let shared = Arc::clone(&context.shared);
     let definitions = blocking(move || {
-        let imported = shared.edit_access(|access| access.import(&definitions, users::salt))?;
+        let imported = shared.edit_access(|access| access.import(&definitions, salt))?;
         imported.map_err(|error| Failure::Bad(error.to_string()))?;
         let names: Vec<String> = shared.access().vhosts().map(|vhost| vhost.name.to_string()).collect();
         names.iter().try_for_each(|name| open(&shared, name))?;
