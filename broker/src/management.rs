@@ -12,6 +12,7 @@
 mod access;
 mod answer;
 mod bindings;
+mod body;
 mod connections;
 mod context;
 mod definitions;
@@ -27,6 +28,7 @@ mod nodes;
 mod overview;
 mod paging;
 mod parameters;
+mod patient;
 mod policies;
 mod queues;
 mod rates;

@@ -2,6 +2,7 @@
 
 mod management {
     pub(crate) mod client;
+    mod rights;
 }
 
 use std::time::Duration;

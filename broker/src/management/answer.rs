@@ -65,6 +65,9 @@ pub(super) enum Failure {
     /// 405, and what is allowed.
     #[error("Method Not Allowed")]
     Method(&'static str),
+    /// 408
+    #[error("{0}")]
+    Slow(String),
     /// 413
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),
@@ -83,6 +86,7 @@ impl Failure {
             Self::Login(_) | Self::Denied(_) => StatusCode::UNAUTHORIZED,
             Self::Bad(_) | Self::Because(..) | Self::Named(..) => StatusCode::BAD_REQUEST,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Slow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -98,6 +102,7 @@ impl Failure {
             Self::Bad(_) | Self::Because(..) => "bad_request",
             Self::Named(word, _) => word,
             Self::Method(_) => "Method Not Allowed",
+            Self::Slow(_) => "request_timeout",
             Self::TooLarge(_) => "payload_too_large",
             Self::Unavailable(_) => "service_unavailable",
             Self::Internal(_) => "internal_server_error",

@@ -9,28 +9,30 @@ use std::{
 
 use bytes::Bytes;
 use http::{Method, Response, header};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
 
 use super::{
     answer::{Answer, Failure, respond},
+    body::Bodies,
     context::Context,
     home, login, metrics, overview,
+    patient::Patient,
     rates::{PERIOD, Rates},
     request::{self, Request},
     route::route,
     text::Query,
 };
-use crate::{access::definitions::DOCUMENT_BYTES_MAX, server::Shared};
+use crate::server::Shared;
 
 /// Connections at most.
 const CONNECTIONS_MAX: usize = 1024;
-/// Bytes of a body at most, but for what follows.
-const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// Requests with a large body that are read at once.
-const LARGE_BODIES_MAX: usize = 4;
+/// Pages of metrics that are rendered at once: those of each queue may be long.
+const RENDERINGS_MAX: usize = 2;
+/// How long a client may read nothing of what is written to it.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a client may take for the head of a request, and may be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a request may take.
@@ -46,7 +48,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 struct Desk {
     context: Context,
-    large: Semaphore,
+    bodies: Bodies,
+    renderings: Semaphore,
 }
 
 /// Serves it until it is dropped.
@@ -59,7 +62,8 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         }
     };
     let context = Context { shared, rates: Rates::default() };
-    let desk = Arc::new(Desk { context, large: Semaphore::new(LARGE_BODIES_MAX) });
+    let desk =
+        Arc::new(Desk { context, bodies: Bodies::default(), renderings: Semaphore::new(RENDERINGS_MAX) });
     tokio::spawn(sample(Arc::clone(&desk)));
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
@@ -104,7 +108,7 @@ async fn connection(socket: TcpStream, peer: SocketAddr, desk: Arc<Desk>) {
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(BUFFER_BYTES_MAX)
-        .serve_connection(TokioIo::new(socket), service)
+        .serve_connection(TokioIo::new(Patient::new(socket, WRITE_TIMEOUT)), service)
         .await;
     if let Err(error) = served {
         tracing::debug!(%peer, %error, "a client of the management API left");
@@ -117,11 +121,9 @@ async fn answer(
     peer: SocketAddr,
     local: SocketAddr,
 ) -> Response<Full<Bytes>> {
-    let within = if request.uri().path().starts_with("/api/definitions") {
-        DEFINITIONS_TIMEOUT
-    } else {
-        REQUEST_TIMEOUT
-    };
+    let path = request.uri().path();
+    let is_long = path.starts_with("/api/definitions") || path.starts_with("/api/all-configuration");
+    let within = if is_long { DEFINITIONS_TIMEOUT } else { REQUEST_TIMEOUT };
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let handled = handle(desk, request, peer, local);
     let outcome = if is_read {
@@ -147,6 +149,7 @@ async fn handle(
         "/" | "/index.html" => return Ok(home::page(&desk.context)),
         "/favicon.ico" => return Err(Failure::NotFound),
         "/metrics" | "/metrics/per-object" | "/metrics/detailed" => {
+            let _place = desk.renderings.acquire().await;
             return metrics::handle(&desk.context, path != "/metrics").await;
         }
         _ => {}
@@ -161,33 +164,12 @@ async fn handle(
         &Method::HEAD => Method::GET,
         other => other.clone(),
     };
-    let limit = body_limit(&desk.context.shared, &path);
-    let large = if limit > BODY_BYTES_MAX { desk.large.acquire().await.ok() } else { None };
-    let body = read(request.into_body(), limit).await?;
+    let most = desk.context.shared.limits().message_bytes_max;
+    let taken = desk.bodies.take((&method, &path), &user, request.into_body(), most).await?;
+    let body = taken.bytes.clone();
     let request = Request { method, path, query, body, peer, local, user, reason };
-    let outcome = route(&desk.context, &request).await;
-    drop(large);
-    match outcome {
+    match route(&desk.context, &request).await {
         Err(Failure::Method(allowed)) if request.method == Method::OPTIONS => Ok(Answer::Allowed(allowed)),
         outcome => outcome,
-    }
-}
-
-/// A message comes as JSON, in base64 at worst; definitions may be long.
-fn body_limit(shared: &Shared, path: &[String]) -> usize {
-    match path.first().map(String::as_str) {
-        Some("definitions" | "all-configuration") => DOCUMENT_BYTES_MAX,
-        Some("exchanges") if path.last().is_some_and(|last| last == "publish") => {
-            shared.limits().message_bytes_max.saturating_mul(2).saturating_add(BODY_BYTES_MAX)
-        }
-        _ => BODY_BYTES_MAX,
-    }
-}
-
-async fn read(body: Incoming, limit: usize) -> Result<Bytes, Failure> {
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Failure::TooLarge(limit)),
-        Err(_) => Err(Failure::Bad("the body ended early".to_owned())),
     }
 }

@@ -12,7 +12,7 @@ use tokio::{
     net::TcpStream,
 };
 use weft_broker::{
-    server::{Broker, BrokerConfig, Watermarks},
+    server::{Broker, BrokerConfig, VhostHandle, Watermarks},
     vhost::VhostLimits,
 };
 
@@ -189,7 +189,38 @@ impl Api {
 
     /// An AMQP client that has logged in, and says nothing more.
     pub(crate) async fn amqp(&self) -> Amqp {
-        Amqp::open(self.amqp).await
+        self.amqp_as("guest", "guest").await
+    }
+
+    /// The same for another user.
+    pub(crate) async fn amqp_as(&self, user: &str, password: &str) -> Amqp {
+        Amqp::open(self.amqp, user, password).await
+    }
+
+    /// A user with this tag, whose password is `p`.
+    pub(crate) async fn add_user(&self, user: &str, tag: &str) {
+        let added = self.put(&format!("/api/users/{user}"), json!({"password": "p", "tags": tag})).await;
+        assert_eq!(added.status, 201, "{user}");
+    }
+
+    /// A virtual host from inside.
+    pub(crate) fn vhost(&self, name: &str) -> VhostHandle {
+        let broker = self.broker.0.as_ref().expect("it runs");
+        broker.shared().vhost(name).expect("there is such a virtual host")
+    }
+
+    /// The first bytes of the answer to a request of which the head alone is sent.
+    pub(crate) async fn answer_to_head(&self, user: &str, line: &str, length: usize) -> String {
+        let mut socket = TcpStream::connect(self.http).await.expect("the API listens");
+        let login = basic(user, "p");
+        let head = format!(
+            "{line} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {login}\r\nContent-Length: {length}\r\n\r\n"
+        );
+        socket.write_all(head.as_bytes()).await.expect("it reads");
+        let mut answer = vec![0; 64];
+        let count = socket.read(&mut answer).await.expect("it answers");
+        answer.truncate(count);
+        String::from_utf8_lossy(&answer).into_owned()
     }
 }
 
@@ -213,17 +244,17 @@ pub(crate) struct Amqp {
 }
 
 impl Amqp {
-    async fn open(address: std::net::SocketAddr) -> Self {
+    async fn open(address: std::net::SocketAddr, user: &str, password: &str) -> Self {
         let socket = TcpStream::connect(address).await.expect("the broker listens");
         let mut client = Self { socket, read: Vec::new() };
         client.write(b"AMQP\x00\x00\x09\x01").await;
         client.until(b"PLAIN").await;
-        // connection.start-ok: no properties, PLAIN, guest, en_US.
-        let login = b"\0guest\0guest";
+        // connection.start-ok: no properties, PLAIN, user and password, en_US.
+        let login = format!("\0{user}\0{password}");
         let mut start_ok = vec![0, 10, 0, 11, 0, 0, 0, 0, 5];
         start_ok.extend_from_slice(b"PLAIN");
         start_ok.extend_from_slice(&u32::try_from(login.len()).expect("short").to_be_bytes());
-        start_ok.extend_from_slice(login);
+        start_ok.extend_from_slice(login.as_bytes());
         start_ok.extend_from_slice(b"\x05en_US");
         client.method(&start_ok).await;
         client.until(&[0, 10, 0, 30]).await;
@@ -239,7 +270,23 @@ impl Amqp {
     }
 
     async fn method(&mut self, payload: &[u8]) {
-        let mut frame = vec![1, 0, 0];
+        self.method_on(0, payload).await;
+    }
+
+    /// Consumes from a queue with a channel of its own.
+    pub(crate) async fn consume(&mut self, queue: &str) {
+        self.method_on(1, &[0, 20, 0, 10, 0]).await;
+        self.until(&[0, 20, 0, 11]).await;
+        let mut consume = vec![0, 60, 0, 20, 0, 0, u8::try_from(queue.len()).expect("short")];
+        consume.extend_from_slice(queue.as_bytes());
+        // No tag, no flags, no arguments.
+        consume.extend_from_slice(&[0, 0, 0, 0, 0, 0]);
+        self.method_on(1, &consume).await;
+        self.until(&[0, 60, 0, 21]).await;
+    }
+
+    async fn method_on(&mut self, channel: u8, payload: &[u8]) {
+        let mut frame = vec![1, 0, channel];
         frame.extend_from_slice(&u32::try_from(payload.len()).expect("short").to_be_bytes());
         frame.extend_from_slice(payload);
         frame.push(0xCE);
