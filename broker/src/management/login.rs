@@ -63,6 +63,12 @@ pub(super) fn policymaker(user: &UserRef) -> Result<(), Failure> {
     allowed(user.may_make_policies(), "User not authorised to access object")
 }
 
+/// Only who has permissions in a virtual host goes on; one that is not there is missing for all.
+pub(super) fn member(access: &Access, user: &UserRef, vhost: &str) -> Result<(), Failure> {
+    let is_in = access.permission(&user.name, vhost).is_some() || access.vhost(vhost).is_none();
+    allowed(is_in, "User not authorised to access object")
+}
+
 fn allowed(is_allowed: bool, reason: &str) -> Result<(), Failure> {
     if is_allowed { Ok(()) } else { Err(Failure::Denied(reason.to_owned())) }
 }

@@ -30,7 +30,7 @@ pub(super) async fn handle(context: &Context, request: &Request, path: &[&str]) 
         }
         (&Method::PUT, [vhost, name]) => put(context, request, level, (vhost, name)).await,
         (&Method::DELETE, [vhost, name]) => {
-            may_change(request, level)?;
+            may_change(context, request, level, vhost)?;
             let (handle, name) = (context.see(request, vhost)?, (*name).to_owned());
             let was = handle.change(move |vhost| vhost.delete_policy(level, &name, now_ms())).await?;
             was.then_some(Answer::Done).ok_or(Failure::NotFound)
@@ -41,9 +41,14 @@ pub(super) async fn handle(context: &Context, request: &Request, path: &[&str]) 
     }
 }
 
-fn may_change(request: &Request, level: Level) -> Result<(), Failure> {
+/// Administrators may; policymakers may where they have permissions, but for what operators set.
+fn may_change(context: &Context, request: &Request, level: Level, vhost: &str) -> Result<(), Failure> {
     match level {
-        Level::User => login::policymaker(&request.user),
+        Level::User if request.user.is_administrator() => Ok(()),
+        Level::User => {
+            login::policymaker(&request.user)?;
+            login::member(&context.access(), &request.user, vhost)
+        }
         Level::Operator => login::administrator(&request.user),
     }
 }
@@ -87,7 +92,7 @@ async fn put(
     level: Level,
     (vhost, name): (&str, &str),
 ) -> Result<Answer, Failure> {
-    may_change(request, level)?;
+    may_change(context, request, level, vhost)?;
     let missing = |failure| match failure {
         Failure::NotFound => Failure::Missing("vhost_not_found".to_owned()),
         other => other,
