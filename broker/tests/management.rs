@@ -82,6 +82,21 @@ async fn a_message_is_published_looked_at_and_taken() {
 }
 
 #[tokio::test]
+async fn messages_that_are_taken_for_good_are_acknowledged_when_all_are_there() {
+    let api = Api::start().await;
+    api.put("/api/queues/%2F/q", json!({})).await;
+    api.publish("amq.default", "q", "a").await;
+    api.publish("amq.default", "q", "b").await;
+    let get = json!({"count": 5, "ackmode": "ack_requeue_false", "encoding": "auto"});
+    let got = api.ask("POST", "/api/queues/%2F/q/get", get).await.json();
+    assert_eq!((&got[0]["payload"], &got[1]["payload"], &got[2]), (&json!("a"), &json!("b"), &Value::Null));
+    let queue = api.get("/api/queues/%2F/q").await.json();
+    let stats = &queue["message_stats"];
+    assert_eq!((&stats["get"], &stats["get_no_ack"], &stats["ack"]), (&json!(2), &json!(0), &json!(2)));
+    assert_eq!(queue["messages"], 0);
+}
+
+#[tokio::test]
 async fn a_large_binary_message_survives_and_is_cut_where_asked() {
     let api = Api::start().await;
     api.put("/api/queues/%2F/q", json!({})).await;

@@ -124,7 +124,12 @@ async fn answer(
     let path = request.uri().path();
     let is_long = path.starts_with("/api/definitions") || path.starts_with("/api/all-configuration");
     let within = if is_long { DEFINITIONS_TIMEOUT } else { REQUEST_TIMEOUT };
-    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    let is_read = match *request.method() {
+        Method::GET | Method::HEAD => true,
+        // Messages that nobody waits for any more go back.
+        Method::POST => path.ends_with("/get"),
+        _ => false,
+    };
     let handled = handle(desk, request, peer, local);
     let outcome = if is_read {
         timeout(within, handled).await

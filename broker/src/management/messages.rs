@@ -150,8 +150,9 @@ pub(super) async fn get(
     let cut = asked.truncate.as_ref().and_then(whole).and_then(|bytes| usize::try_from(bytes).ok());
     let mut taker = Taker::enter(handle, Visitor::of(request)).await?;
     let (mut messages, mut bytes) = (Vec::new(), 0);
-    while (messages.len() as u64) < asked.count.min(MESSAGES_MAX) && bytes < PAYLOAD_BYTES_MAX {
-        let Some(got) = taker.take(queue, then == Then::Gone).await? else { break };
+    let most = asked.count.min(MESSAGES_MAX);
+    while (messages.len() as u64) < most && bytes < PAYLOAD_BYTES_MAX && taker.has_time() {
+        let Some(got) = taker.take(queue).await? else { break };
         bytes += cut.map_or(got.body.len(), |cut| cut.min(got.body.len()));
         messages.push(got.show(is_base64, cut)?);
     }

@@ -1,4 +1,5 @@
-//! A visitor that takes messages with `basic.get`, one after the other; what is on the disk is waited for.
+//! A visitor that takes messages with `basic.get`, one after the other; what is on the disk is waited for. All of them
+//! are settled at the end, so that what nobody was answered is not lost.
 
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ use crate::{
 
 /// How long a message may take that has to be read from the disk.
 const WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long messages are taken for one request, which ends before it is given up.
+const TAKING_MAX: Duration = Duration::from_secs(30);
 /// How often it is looked for.
 const LOOK: Duration = Duration::from_millis(2);
 
@@ -32,20 +35,26 @@ pub(super) struct Taker {
     id: Option<SessionId>,
     replies: Vec<u8>,
     last_tag: u64,
+    until: Instant,
 }
 
 impl Taker {
     pub(super) async fn enter(vhost: VhostHandle, visitor: Visitor) -> Result<Self, Failure> {
         let id = vhost.with(move |vhost| visitor.enter(vhost)).await??;
-        Ok(Self { vhost, id: Some(id), replies: Vec::new(), last_tag: 0 })
+        Ok(Self { vhost, id: Some(id), replies: Vec::new(), last_tag: 0, until: Instant::now() + TAKING_MAX })
+    }
+
+    /// Whether another message may be taken.
+    pub(super) fn has_time(&self) -> bool {
+        Instant::now() < self.until
     }
 
     /// The next message; none where there is none.
-    pub(super) async fn take(&mut self, queue: &str, no_ack: bool) -> Result<Option<Got>, Failure> {
+    pub(super) async fn take(&mut self, queue: &str) -> Result<Option<Got>, Failure> {
         let Some(id) = self.id else { return Ok(None) };
         let queue = queue.to_owned();
         let asked = self.vhost.with(move |vhost| {
-            let get = basic::Get { queue: &queue, no_ack };
+            let get = basic::Get { queue: &queue, no_ack: false };
             say(vhost, id, &Amqp::Basic(Basic::Get(get)))?;
             Ok::<_, Refusal>(vhost.take_replies(id))
         });
@@ -75,6 +84,10 @@ impl Taker {
         let tag = self.last_tag;
         let settled = self.vhost.change(move |vhost| {
             let settled = match then {
+                Then::Gone if tag > 0 => {
+                    let ack = basic::Ack { delivery_tag: tag, multiple: true };
+                    say(vhost, id, &Amqp::Basic(Basic::Ack(ack)))
+                }
                 Then::Rejected if tag > 0 => {
                     let nack = basic::Nack { delivery_tag: tag, multiple: true, requeue: false };
                     say(vhost, id, &Amqp::Basic(Basic::Nack(nack)))
