@@ -210,6 +210,19 @@ async fn a_virtual_host_that_was_deleted_begins_empty_when_it_is_made_again() {
 }
 
 #[tokio::test]
+async fn of_two_changes_of_a_virtual_host_at_once_neither_is_lost() {
+    let api = Api::start().await;
+    api.put("/api/vhosts/v", json!({})).await;
+    for n in 0..10 {
+        let (description, tag) = (format!("d{n}"), format!("t{n}"));
+        let changes = (json!({ "description": description }), json!({ "tags": tag }));
+        tokio::join!(api.put("/api/vhosts/v", changes.0), api.put("/api/vhosts/v", changes.1));
+        let vhost = api.get("/api/vhosts/v").await.json();
+        assert_eq!((&vhost["description"], &vhost["tags"]), (&json!(description), &json!([tag])));
+    }
+}
+
+#[tokio::test]
 async fn a_policy_takes_hold_and_lets_go() {
     let api = Api::start().await;
     api.put("/api/queues/%2F/q", json!({})).await;

@@ -116,14 +116,17 @@ impl Wish {
 async fn put(context: &Context, request: &Request, name: &str) -> Result<Answer, Failure> {
     login::administrator(&request.user)?;
     let wish: Wish = request.json()?;
-    let access = context.access();
-    let known = access.vhost(name).cloned();
-    let is_new = known.is_none();
-    let mut vhost = known.unwrap_or_else(|| VirtualHost::new(name));
-    wish.apply(&mut vhost)?;
-    let user = request.user.clone();
-    context.edit(move |access| add(access, vhost, is_new.then_some(&user))).await??;
-    if !is_new {
+    let (user, asked) = (request.user.clone(), name.to_owned());
+    let put = move |access: &mut Access| {
+        // Looked up here, so that of two at once neither is undone.
+        let known = access.vhost(&asked).cloned();
+        let is_new = known.is_none();
+        let mut vhost = known.unwrap_or_else(|| VirtualHost::new(&asked));
+        wish.apply(&mut vhost)?;
+        add(access, vhost, is_new.then_some(&user))?;
+        Ok::<_, Failure>(is_new)
+    };
+    if !context.edit(put).await?? {
         return Ok(Answer::Done);
     }
     let (shared, name) = (Arc::clone(&context.shared), name.to_owned());
