@@ -71,7 +71,7 @@ pub mod views;
 mod visit;
 mod wire;
 
-pub use blocked::Blocked;
+pub use blocked::{Blocked, Reasons};
 pub use compaction::Scanned;
 pub use dead::PARKED_QUEUE;
 pub use loads::{Load, Loaded, Missing};

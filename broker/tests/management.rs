@@ -3,6 +3,7 @@
 mod management {
     pub(crate) mod client;
     mod rights;
+    mod trouble;
 }
 
 use std::time::Duration;

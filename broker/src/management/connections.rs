@@ -67,7 +67,7 @@ pub(super) async fn connections(
     user: Option<&str>,
 ) -> Result<Answer, Failure> {
     let vhosts = context.seen_of(request, vhost)?;
-    let mut found = gather(&vhosts, Vhost::connection_views).await?;
+    let mut found = gather(&vhosts, Vhost::connection_views).await;
     found.retain(|(_, connection)| {
         let owner = &*connection.info.user.name;
         may_see(request, owner) && user.is_none_or(|user| user == owner)
@@ -85,7 +85,7 @@ async fn find(
 ) -> Result<(VhostHandle, ConnectionView), Failure> {
     for vhost in context.seen(&request.user) {
         let asked = name.to_owned();
-        let found = vhost.with(move |vhost| vhost.connection_view(&asked)).await?;
+        let Ok(found) = vhost.with(move |vhost| vhost.connection_view(&asked)).await else { continue };
         if let Some(found) = found.filter(|found| may_see(request, &found.info.user.name)) {
             return Ok((vhost, found));
         }
@@ -127,7 +127,7 @@ async fn close_all(context: &Context, request: &Request, user: &str) -> Result<A
     }
     for vhost in context.shared.vhosts() {
         let (user, reason) = (user.to_owned(), reason(request));
-        let all = gather(std::slice::from_ref(&vhost), Vhost::connection_views).await?;
+        let all = gather(std::slice::from_ref(&vhost), Vhost::connection_views).await;
         let names: Vec<String> = all
             .into_iter()
             .filter(|(_, connection)| *connection.info.user.name == *user)
@@ -160,7 +160,7 @@ pub(super) async fn channels(
     vhost: Option<&str>,
 ) -> Result<Answer, Failure> {
     let vhosts = context.seen_of(request, vhost)?;
-    let mut found = gather(&vhosts, Vhost::channel_views).await?;
+    let mut found = gather(&vhosts, Vhost::channel_views).await;
     found.retain(|(_, channel)| may_see(request, &channel.peer.user));
     let node: Arc<str> = context.node().into();
     let render = move || found.iter().map(|(vhost, channel)| show_channel(vhost, channel, &node)).collect();
@@ -181,7 +181,7 @@ async fn channel(context: &Context, request: &Request, name: &str) -> Result<Ans
 
 async fn consumers(context: &Context, request: &Request, vhost: Option<&str>) -> Result<Answer, Failure> {
     let vhosts = context.seen_of(request, vhost)?;
-    let found = gather(&vhosts, Vhost::consumer_views).await?;
+    let found = gather(&vhosts, Vhost::consumer_views).await;
     let node: Arc<str> = context.node().into();
     let render =
         move || found.iter().map(|(vhost, consumer)| show_consumer(vhost, consumer, &node)).collect();

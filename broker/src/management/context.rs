@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{answer::Failure, login, rates::Rates, request::Request};
 use crate::{
     access::{Access, UserRef},
-    server::{Shared, VhostHandle},
+    server::{Ending, Shared, VhostHandle},
     vhost::{Vhost, views::Piece},
 };
 
@@ -77,7 +77,8 @@ impl Context {
         if !may {
             return Err(Failure::Denied("User not authorised to access virtual host".to_owned()));
         }
-        self.shared.vhost(vhost).ok_or_else(|| Failure::Unavailable(format!("vhost '{vhost}' is down")))
+        let running = self.shared.vhost(vhost).filter(|handle| !handle.has_ended());
+        running.ok_or_else(|| Failure::Unavailable(format!("vhost '{vhost}' is down")))
     }
 
     /// Changes who may do what, off the threads that serve: it is written to the disk.
@@ -98,20 +99,32 @@ pub(super) async fn blocking<T: Send + 'static>(
     done.map_err(|_| Failure::Internal("a task of the management API ended by a panic".to_owned()))
 }
 
-/// All values of some virtual hosts, piece by piece, each with the name of its virtual host.
+/// All values of some virtual hosts, each with the name of its virtual host; one that has ended is left out.
 pub(super) async fn gather<T: Send + 'static>(
     vhosts: &[VhostHandle],
     piece: fn(&Vhost, u64, usize) -> Piece<T>,
-) -> Result<Vec<(Arc<str>, T)>, Failure> {
+) -> Vec<(Arc<str>, T)> {
     let mut all = Vec::new();
     for vhost in vhosts {
         let name: Arc<str> = vhost.name().into();
-        let mut from = Some(0);
-        while let Some(at) = from {
-            let Piece { items, next } = vhost.with(move |vhost| piece(vhost, at, PIECE)).await?;
-            all.extend(items.into_iter().map(|item| (Arc::clone(&name), item)));
-            from = next;
+        match gather_of(vhost, piece).await {
+            Ok(items) => all.extend(items.into_iter().map(|item| (Arc::clone(&name), item))),
+            Err(Ending) => tracing::debug!(vhost = vhost.name(), "has ended and is left out"),
         }
+    }
+    all
+}
+
+/// All values of a virtual host, piece by piece.
+pub(super) async fn gather_of<T: Send + 'static>(
+    vhost: &VhostHandle,
+    piece: fn(&Vhost, u64, usize) -> Piece<T>,
+) -> Result<Vec<T>, Ending> {
+    let (mut all, mut from) = (Vec::new(), Some(0));
+    while let Some(at) = from {
+        let Piece { items, next } = vhost.with(move |vhost| piece(vhost, at, PIECE)).await?;
+        all.extend(items);
+        from = next;
     }
     Ok(all)
 }

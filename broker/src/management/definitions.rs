@@ -5,7 +5,7 @@ use http::Method;
 
 use super::{
     answer::{Answer, Failure},
-    context::{Context, blocking, gather},
+    context::{Context, blocking, gather_of},
     login,
     request::Request,
 };
@@ -100,18 +100,17 @@ fn head(context: &Context, format: &str) -> Definitions {
 
 /// What one virtual host has declared.
 async fn add_vhost(handle: &VhostHandle, written: &mut Definitions, names: bool) -> Result<(), Failure> {
-    let one = std::slice::from_ref(handle);
     let vhost = names.then(|| handle.name().to_owned());
     handle.with(|vhost| vhost.policies().clone()).await?.export(handle.name(), written);
-    let queues = gather(one, Vhost::queue_views).await?.into_iter();
-    let kept = queues.filter(|(_, queue)| queue.durable && !queue.exclusive);
-    written.queues.extend(kept.map(|(_, queue)| write_queue(queue, vhost.clone())));
-    let exchanges = gather(one, Vhost::exchange_views).await?.into_iter();
-    let kept = exchanges.filter(|(_, exchange)| !is_predeclared(&exchange.name));
-    written.exchanges.extend(kept.map(|(_, exchange)| write_exchange(exchange, vhost.clone())));
-    let bindings = gather(one, Vhost::binding_views).await?.into_iter();
-    let kept = bindings.filter(|(_, binding)| !binding.source.is_empty() && binding.durable);
-    written.bindings.extend(kept.map(|(_, binding)| write_binding(&binding, vhost.clone())));
+    let queues = gather_of(handle, Vhost::queue_views).await?.into_iter();
+    let kept = queues.filter(|queue| queue.durable && !queue.exclusive);
+    written.queues.extend(kept.map(|queue| write_queue(queue, vhost.clone())));
+    let exchanges = gather_of(handle, Vhost::exchange_views).await?.into_iter();
+    let kept = exchanges.filter(|exchange| !is_predeclared(&exchange.name));
+    written.exchanges.extend(kept.map(|exchange| write_exchange(exchange, vhost.clone())));
+    let bindings = gather_of(handle, Vhost::binding_views).await?.into_iter();
+    let kept = bindings.filter(|binding| !binding.source.is_empty() && binding.durable);
+    written.bindings.extend(kept.map(|binding| write_binding(&binding, vhost.clone())));
     Ok(())
 }
 

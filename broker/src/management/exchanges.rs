@@ -53,7 +53,7 @@ pub(super) fn real(name: &str) -> &str {
 
 async fn list(context: &Context, request: &Request, vhost: Option<&str>) -> Result<Answer, Failure> {
     let vhosts = context.seen_of(request, vhost)?;
-    let exchanges = gather(&vhosts, Vhost::exchange_views).await?;
+    let exchanges = gather(&vhosts, Vhost::exchange_views).await;
     let render = move || exchanges.iter().map(|(vhost, exchange)| show(vhost, exchange)).collect();
     paging::list(&request.query, render).await
 }

@@ -1,7 +1,10 @@
 //! `/api/health/checks/…` and the older `aliveness-test`: for load balancers and alarms. 200, or 503 with a reason.
 
+use std::time::Duration;
+
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::{
     answer::{Answer, Failure, READ},
@@ -9,6 +12,17 @@ use super::{
     nodes, overview,
     request::Request,
 };
+use crate::{
+    server::{CONNECTIONS_MAX, VhostHandle},
+    vhost::{Blocked, Reasons},
+};
+
+/// How long a virtual host may take to say how it is.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// It does not answer.
+#[derive(Debug, Clone, Copy)]
+struct Down;
 
 /// All of them; `path` begins with which family.
 pub(super) async fn handle(context: &Context, request: &Request, path: &[&str]) -> Result<Answer, Failure> {
@@ -31,10 +45,10 @@ pub(super) async fn handle(context: &Context, request: &Request, path: &[&str]) 
 async fn checks(context: &Context, request: &Request, check: &[&str]) -> Result<Answer, Failure> {
     match check {
         ["alarms" | "local-alarms"] => alarms(context).await,
-        ["virtual-hosts"] => Ok(virtual_hosts(context)),
+        ["virtual-hosts" | "ready-to-serve-clients"] => Ok(virtual_hosts(context).await),
         ["port-listener", port] => port_listener(context, port),
         ["protocol-listener", protocols] => Ok(protocol_listener(context, protocols)),
-        ["ready-to-serve-clients" | "below-node-connection-limit"] => Ok(virtual_hosts(context)),
+        ["below-node-connection-limit"] => Ok(connection_limit(context)),
         // One node holds each queue whole and serves as long as it answers.
         ["node-is-quorum-critical" | "node-is-mirror-sync-critical" | "is-in-service" | "metadata-store"]
         | ["metadata-store", ..]
@@ -42,7 +56,10 @@ async fn checks(context: &Context, request: &Request, check: &[&str]) -> Result<
         // There are no certificates: none expires.
         ["certificate-expiration", _, _] => Ok(ok()),
         ["virtual-host", vhost] => {
-            context.see(request, vhost)?.with(|_| ()).await?;
+            let state = state(&context.see(request, vhost)?).await;
+            if has_failed(state) {
+                return Ok(failed(json!({ "virtual-hosts": [vhost] }), "Some virtual hosts are down"));
+            }
             Ok(ok())
         }
         _ => Err(Failure::NotFound),
@@ -64,33 +81,68 @@ fn failed(mut details: Value, reason: &str) -> Answer {
 async fn alarms(context: &Context) -> Result<Answer, Failure> {
     let usage = nodes::usage(context).await?;
     let watermarks = context.shared.facts.watermarks;
-    let mut resources = Vec::new();
-    if usage.memory_bytes > watermarks.memory_bytes {
-        resources.push("memory");
-    }
-    if usage.disk_free_bytes < watermarks.disk_free_bytes {
-        resources.push("disk");
-    }
-    if resources.is_empty() {
+    let reasons = states(context).await.into_iter().filter_map(|(_, state)| state.ok());
+    let reasons = reasons.fold(Reasons::default(), Reasons::or);
+    let is_disk_short = usage.disk_free_bytes < watermarks.disk_free_bytes
+        || reasons.has(Blocked::Disk)
+        || reasons.has(Blocked::DiskFull);
+    let resources = [
+        ("memory", usage.memory_bytes > watermarks.memory_bytes || reasons.has(Blocked::Memory)),
+        ("disk", is_disk_short),
+        ("message_log", reasons.has(Blocked::LogFailed)),
+    ];
+    let node = context.node();
+    let alarms: Vec<_> = resources
+        .iter()
+        .filter(|(_, is_so)| *is_so)
+        .map(|(resource, _)| json!({"node": node, "resource": resource}))
+        .collect();
+    if alarms.is_empty() {
         return Ok(ok());
     }
-    let node = context.node();
-    let alarms: Vec<_> =
-        resources.iter().map(|resource| json!({"node": node, "resource": resource})).collect();
     Ok(failed(json!({ "alarms": alarms }), "There are alarms in effect in the cluster"))
 }
 
-fn virtual_hosts(context: &Context) -> Answer {
+/// Why publishers of each virtual host wait; an error where it does not answer.
+async fn states(context: &Context) -> Vec<(String, Result<Reasons, Down>)> {
     let access = context.access();
-    let down: Vec<&str> = access
-        .vhosts()
-        .map(|vhost| &*vhost.name)
-        .filter(|name| context.shared.vhost(name).is_none())
-        .collect();
+    let mut states = Vec::new();
+    for vhost in access.vhosts() {
+        let state = match context.shared.vhost(&vhost.name) {
+            Some(handle) => state(&handle).await,
+            None => Err(Down),
+        };
+        states.push((vhost.name.to_string(), state));
+    }
+    states
+}
+
+async fn state(handle: &VhostHandle) -> Result<Reasons, Down> {
+    let asked = timeout(ANSWER_MAX, handle.with(|vhost| vhost.blocked_reasons())).await;
+    asked.ok().and_then(Result::ok).ok_or(Down)
+}
+
+/// Fails where a virtual host does not answer, or its log takes nothing more.
+async fn virtual_hosts(context: &Context) -> Answer {
+    let states = states(context).await;
+    let down = states.iter().filter(|(_, state)| has_failed(*state));
+    let down: Vec<&str> = down.map(|(name, _)| name.as_str()).collect();
     if down.is_empty() {
         return ok();
     }
     failed(json!({ "virtual-hosts": down }), "Some virtual hosts are down")
+}
+
+fn has_failed(state: Result<Reasons, Down>) -> bool {
+    state.map_or(true, |reasons| reasons.has(Blocked::LogFailed))
+}
+
+fn connection_limit(context: &Context) -> Answer {
+    let connections = context.shared.connection_count();
+    if connections < CONNECTIONS_MAX as u64 {
+        return ok();
+    }
+    failed(json!({ "connections": connections }), "node connection limit is reached")
 }
 
 fn port_listener(context: &Context, port: &str) -> Result<Answer, Failure> {

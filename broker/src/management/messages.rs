@@ -17,7 +17,7 @@ use super::{
 use crate::{
     amqp::reply::Refusal,
     server::clock::now_ms,
-    vhost::{Outcome, VisitPublish},
+    vhost::{Blocked, Outcome, VisitPublish},
 };
 
 mod properties;
@@ -52,6 +52,9 @@ pub(super) async fn publish(
         return Err(Failure::Method("POST, OPTIONS"));
     }
     let handle = context.enter(request, vhost)?;
+    if let Some(reason) = handle.with(|vhost| vhost.blocked()).await? {
+        return Err(blocked(reason));
+    }
     let sent: Publish = request.json()?;
     let body = match sent.payload_encoding.as_str() {
         "string" => sent.payload.into_bytes(),
@@ -71,7 +74,13 @@ pub(super) async fn publish(
         Outcome::Routed => Ok(Answer::Json(json!({"routed": true}))),
         Outcome::Unrouted => Ok(Answer::Json(json!({"routed": false}))),
         Outcome::Refused => Err(Failure::Bad("rejected: a queue is full".to_owned())),
+        Outcome::Blocked(reason) => Err(blocked(reason)),
     }
+}
+
+/// A connection would have to wait; a request is told to come again.
+fn blocked(reason: Blocked) -> Failure {
+    Failure::Unavailable(format!("publishers are blocked: {}", reason.reason()))
 }
 
 /// What `get` sends.

@@ -12,7 +12,7 @@ use crate::{
     RABBITMQ_VERSION,
     server::{Usage, Watermarks, clock::now_ms},
     vhost::{
-        Blocked, Vhost,
+        Blocked, Reasons, Vhost,
         views::{QueueView, Totals},
     },
 };
@@ -23,16 +23,15 @@ const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// The metrics; with those of each queue where they are asked for.
 pub(super) async fn handle(context: &Context, per_object: bool) -> Result<Answer, Failure> {
     let vhosts = context.shared.vhosts();
-    let totals = overview::totals(&vhosts).await?;
+    let totals = overview::totals(&vhosts).await;
     let sum = overview::sum(totals.iter().map(|(_, totals)| totals));
-    let blocked: Vec<Blocked> = totals.iter().filter_map(|(_, totals)| totals.blocked).collect();
     let usage = nodes::usage(context).await?;
     let mut page = Page::default();
     page.about(context);
-    page.usage(usage, context.shared.facts.watermarks, &blocked);
+    page.usage(usage, context.shared.facts.watermarks, sum.blocked);
     page.global(&sum);
     if per_object {
-        let queues = gather(&vhosts, Vhost::queue_views).await?;
+        let queues = gather(&vhosts, Vhost::queue_views).await;
         let text = super::context::blocking(move || {
             page.objects(&sum);
             page.queues(&queues);
@@ -90,8 +89,8 @@ impl Page {
         self.gauge("rabbitmq_erlang_uptime_seconds", "Seconds since the start", uptime_s);
     }
 
-    fn usage(&mut self, usage: Usage, watermarks: Watermarks, blocked: &[Blocked]) {
-        let has = |reason| u64::from(blocked.contains(&reason));
+    fn usage(&mut self, usage: Usage, watermarks: Watermarks, blocked: Reasons) {
+        let has = |reason| u64::from(blocked.has(reason));
         let memory = u64::from(usage.memory_bytes > watermarks.memory_bytes);
         let disk = u64::from(usage.disk_free_bytes < watermarks.disk_free_bytes);
         let gauges = [

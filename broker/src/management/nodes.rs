@@ -12,6 +12,7 @@ use super::{
 use crate::{
     RABBITMQ_VERSION,
     server::{Usage, clock::now_ms},
+    vhost::Blocked,
 };
 
 /// Everything below `/api/nodes`.
@@ -38,10 +39,16 @@ pub(super) async fn usage(context: &Context) -> Result<Usage, Failure> {
     blocking(move || shared.usage()).await
 }
 
+/// Whether the disk took no more of some virtual host's log.
+async fn is_disk_full(context: &Context) -> bool {
+    let totals = overview::totals(&context.shared.vhosts()).await;
+    totals.iter().any(|(_, totals)| totals.blocked.has(Blocked::DiskFull))
+}
+
 async fn node(context: &Context) -> Result<Value, Failure> {
     let usage = usage(context).await?;
-    let facts = &context.shared.facts;
-    let watermarks = facts.watermarks;
+    let is_disk_full = is_disk_full(context).await;
+    let (facts, watermarks) = (&context.shared.facts, context.shared.facts.watermarks);
     let files = blocking(files_max).await?;
     Ok(json!({
         "name": context.node(),
@@ -63,7 +70,7 @@ async fn node(context: &Context) -> Result<Value, Failure> {
         "mem_calculation_strategy": "rss",
         "disk_free": usage.disk_free_bytes,
         "disk_free_limit": watermarks.disk_free_bytes,
-        "disk_free_alarm": usage.disk_free_bytes < watermarks.disk_free_bytes,
+        "disk_free_alarm": is_disk_full || usage.disk_free_bytes < watermarks.disk_free_bytes,
         "rates_mode": "basic",
         "enabled_plugins": ["rabbitmq_management", "rabbitmq_prometheus", "rabbitmq_delayed_message_exchange"],
         "applications": applications(&facts.version),

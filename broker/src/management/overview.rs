@@ -66,13 +66,15 @@ async fn set_cluster_name(context: &Context, request: &Request) -> Result<Answer
     Ok(Answer::Done)
 }
 
-/// Sums over virtual hosts.
-pub(super) async fn totals(vhosts: &[VhostHandle]) -> Result<Vec<(String, Totals)>, Failure> {
+/// Sums over virtual hosts; one that has ended is left out.
+pub(super) async fn totals(vhosts: &[VhostHandle]) -> Vec<(String, Totals)> {
     let mut all = Vec::with_capacity(vhosts.len());
     for vhost in vhosts {
-        all.push((vhost.name().to_owned(), vhost.with(|vhost| vhost.totals()).await?));
+        if let Ok(totals) = vhost.with(|vhost| vhost.totals()).await {
+            all.push((vhost.name().to_owned(), totals));
+        }
     }
-    Ok(all)
+    all
 }
 
 /// All of them together.
@@ -105,15 +107,14 @@ pub(super) fn sum<'a>(all: impl IntoIterator<Item = &'a Totals>) -> Totals {
 }
 
 /// Takes a look at the counters of all virtual hosts together, so that whoever asks next finds rates.
-pub(super) async fn sample(context: &Context) -> Result<(), Failure> {
+pub(super) async fn sample(context: &Context) {
     let vhosts = context.shared.vhosts();
-    let all = totals(&vhosts).await?;
+    let all = totals(&vhosts).await;
     let counts = message_counts(&sum(all.iter().map(|(_, totals)| totals)));
     context.rates.look(&key(&vhosts), counts, Instant::now());
     for (name, totals) in &all {
         vhosts::look(context, name, totals);
     }
-    Ok(())
 }
 
 /// Users that see other virtual hosts have other sums.
@@ -123,7 +124,7 @@ fn key(vhosts: &[VhostHandle]) -> String {
 
 async fn overview(context: &Context, request: &Request) -> Result<Answer, Failure> {
     let vhosts = context.seen(&request.user);
-    let all = totals(&vhosts).await?;
+    let all = totals(&vhosts).await;
     let sum = sum(all.iter().map(|(_, totals)| totals));
     let counts = message_counts(&sum);
     let rates = context.rates.look(&key(&vhosts), counts, Instant::now());

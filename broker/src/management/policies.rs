@@ -62,7 +62,9 @@ async fn list(
     let mut shown = Vec::new();
     for handle in context.seen_of(request, vhost)? {
         let policies = handle.with(move |vhost| vhost.policies().iter(level).cloned().collect::<Vec<_>>());
-        shown.extend(policies.await?.iter().map(|policy| show(handle.name(), policy)));
+        // One that has ended is left out.
+        let Ok(policies) = policies.await else { continue };
+        shown.extend(policies.iter().map(|policy| show(handle.name(), policy)));
     }
     paging::list(&request.query, move || shown).await
 }

@@ -40,6 +40,11 @@ impl VhostHandle {
         &self.name
     }
 
+    /// Whether its thread has ended.
+    pub fn has_ended(&self) -> bool {
+        self.commands.is_closed()
+    }
+
     /// Does something with the state on its thread, and brings back what comes of it.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ pub enum Blocked {
 
 impl Blocked {
     /// As `connection.blocked` says it.
-    fn reason(self) -> &'static str {
+    pub fn reason(self) -> &'static str {
         match self {
             Self::Memory => "low on memory",
             Self::Disk | Self::DiskFull => "low on disk",
@@ -28,7 +28,39 @@ impl Blocked {
     }
 }
 
-/// Which reasons there are.
+/// A set of reasons.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reasons(u8);
+
+impl Reasons {
+    /// Whether it has this one.
+    pub fn has(self, reason: Blocked) -> bool {
+        self.0 & Self::bit(reason) != 0
+    }
+
+    /// With this one.
+    #[must_use]
+    pub fn with(self, reason: Blocked) -> Self {
+        Self(self.0 | Self::bit(reason))
+    }
+
+    /// With all of another set.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    fn bit(reason: Blocked) -> u8 {
+        match reason {
+            Blocked::Memory => 1,
+            Blocked::Disk => 2,
+            Blocked::DiskFull => 4,
+            Blocked::LogFailed => 8,
+        }
+    }
+}
+
+/// Which reasons there are, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct State {
     reasons: Vec<Blocked>,
@@ -62,6 +94,11 @@ impl Vhost {
     /// Why publishers are blocked now, if they are.
     pub fn blocked(&self) -> Option<Blocked> {
         self.blocked.reasons.first().copied()
+    }
+
+    /// All reasons why they are.
+    pub fn blocked_reasons(&self) -> Reasons {
+        self.blocked.reasons.iter().fold(Reasons::default(), |all, reason| all.with(*reason))
     }
 
     /// Whether what comes now cannot be stored: it is refused.

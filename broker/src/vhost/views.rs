@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Blocked, VhostStats, session::SessionInfo};
+use super::{Reasons, VhostStats, session::SessionInfo};
 use crate::{
     amqp::value::FieldTable,
     exchange::topology::Attributes,
@@ -191,5 +191,5 @@ pub struct Totals {
     /// Bytes that went.
     pub sent_bytes: u64,
     /// Why publishers wait.
-    pub blocked: Option<Blocked>,
+    pub blocked: Reasons,
 }

@@ -9,7 +9,7 @@
 use bytes::Bytes;
 
 use super::{
-    Vhost,
+    Blocked, Vhost,
     channel::Mode,
     confirms::Confirms,
     publish::{Body, Publish},
@@ -43,6 +43,8 @@ pub enum Outcome {
     Unrouted,
     /// A queue was full.
     Refused,
+    /// Publishers have to wait, and a visitor does not.
+    Blocked(Blocked),
 }
 
 impl Vhost {
@@ -85,6 +87,9 @@ impl Vhost {
         publish: VisitPublish,
         now_ms: u64,
     ) -> Result<Outcome, Refusal> {
+        if let Some(reason) = self.blocked() {
+            return Ok(Outcome::Blocked(reason));
+        }
         self.set_time(now_ms);
         let at = Address { session: id, channel: VISIT_CHANNEL };
         if let Some(channel) = self.channel_mut(at) {

@@ -223,7 +223,7 @@ impl Vhost {
             connections: self.sessions.len(),
             queue_stats: self.stats.of_gone_queues,
             stats: self.stats,
-            blocked: self.blocked(),
+            blocked: self.blocked_reasons(),
             ..Totals::default()
         };
         for queue in self.queues.iter() {
