@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     answer::{Answer, Failure, READ},
-    context::{Context, gather},
+    context::{Context, gather, gather_of},
     json::rate,
     login, paging,
     request::Request,
@@ -125,22 +125,27 @@ async fn close_all(context: &Context, request: &Request, user: &str) -> Result<A
     if *request.user.name != *user {
         login::administrator(&request.user)?;
     }
+    close_all_of(context, user, &reason(request)).await;
+    Ok(Answer::Done)
+}
+
+/// Closes all connections of a user with these words, in every virtual host.
+pub(super) async fn close_all_of(context: &Context, user: &str, reason: &str) {
+    let mine = |connection: &ConnectionView| *connection.info.user.name == *user;
     for vhost in context.shared.vhosts() {
-        let (user, reason) = (user.to_owned(), reason(request));
-        let all = gather(std::slice::from_ref(&vhost), Vhost::connection_views).await;
-        let names: Vec<String> = all
-            .into_iter()
-            .filter(|(_, connection)| *connection.info.user.name == *user)
-            .map(|(_, connection)| connection.name)
-            .collect();
+        // A virtual host that has ended has no connections.
+        let Ok(all) = gather_of(&vhost, Vhost::connection_views).await else { continue };
+        let names: Vec<String> = all.into_iter().filter(mine).map(|connection| connection.name).collect();
+        let reason = reason.to_owned();
         let close = move |vhost: &mut Vhost| {
             for name in names {
                 vhost.close_connection(&name, &reason, now_ms());
             }
         };
-        vhost.with(close).await?;
+        if vhost.with(close).await.is_err() {
+            tracing::debug!(vhost = vhost.name(), "ends");
+        }
     }
-    Ok(Answer::Done)
 }
 
 async fn channels_of(context: &Context, request: &Request, connection: &str) -> Result<Answer, Failure> {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{
     access,
     answer::{Answer, Failure, READ, READ_PUT_DELETE},
+    connections,
     context::Context,
     login, paging,
     request::Request,
@@ -41,9 +42,8 @@ pub(super) async fn handle(context: &Context, request: &Request, rest: &[&str]) 
         }
         (&Method::PUT, [name]) => put(context, request, name).await,
         (&Method::DELETE, [name]) => {
-            let name = (*name).to_owned();
-            let was = context.edit(move |access| access.delete_user(&name)).await?;
-            was.then_some(Answer::Done).ok_or(Failure::NotFound)
+            let gone = delete(context, vec![(*name).to_owned()]).await?;
+            if gone.is_empty() { Err(Failure::NotFound) } else { Ok(Answer::Done) }
         }
         (&Method::GET, [name, "permissions"]) => {
             context.access().user(name).ok_or(Failure::NotFound)?;
@@ -139,13 +139,21 @@ struct Many {
 
 async fn delete_many(context: &Context, request: &Request) -> Result<Answer, Failure> {
     let Many { users } = request.json()?;
-    let delete = move |access: &mut Access| {
-        for user in &users {
-            access.delete_user(user);
-        }
-    };
-    context.edit(delete).await?;
+    delete(context, users).await?;
     Ok(Answer::Done)
+}
+
+/// Deletes those that are there, and closes their connections. Says who they were.
+async fn delete(context: &Context, mut users: Vec<String>) -> Result<Vec<String>, Failure> {
+    let delete = move |access: &mut Access| {
+        users.retain(|user| access.delete_user(user));
+        users
+    };
+    let gone = context.edit(delete).await?;
+    for user in &gone {
+        connections::close_all_of(context, user, &format!("user '{user}' was deleted")).await;
+    }
+    Ok(gone)
 }
 
 fn show(user: &User) -> Value {

@@ -16,6 +16,28 @@ async fn definitions_are_refused_before_they_are_read() {
 }
 
 #[tokio::test]
+async fn the_connections_of_a_user_end_when_it_is_deleted() {
+    let api = Api::start().await;
+    let all = json!({"configure": ".*", "write": ".*", "read": ".*"});
+    for user in ["ann", "bob"] {
+        api.add_user(user, "").await;
+        api.put(&format!("/api/permissions/%2F/{user}"), all.clone()).await;
+    }
+    let (mut ann, mut bob) = (api.amqp_as("ann", "p").await, api.amqp_as("bob", "p").await);
+    let mut guest = api.amqp().await;
+    assert_eq!(api.delete("/api/users/ann").await.status, 204);
+    assert_eq!(api.delete("/api/users/ann").await.status, 404);
+    assert_eq!(api.ask("POST", "/api/users/bulk-delete", json!({"users": ["bob", "cyd"]})).await.status, 204);
+    let told = async {
+        ann.until(b"CONNECTION_FORCED - user 'ann' was deleted").await;
+        bob.until(b"CONNECTION_FORCED - user 'bob' was deleted").await;
+    };
+    tokio::time::timeout(Duration::from_secs(5), told).await.expect("both are told");
+    api.put("/api/queues/%2F/q", json!({})).await;
+    guest.consume("q").await;
+}
+
+#[tokio::test]
 async fn a_policymaker_changes_policies_where_it_has_permissions() {
     let api = Api::start().await;
     // Who may monitor as well sees every virtual host.
