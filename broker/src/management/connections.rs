@@ -186,7 +186,10 @@ async fn channel(context: &Context, request: &Request, name: &str) -> Result<Ans
 
 async fn consumers(context: &Context, request: &Request, vhost: Option<&str>) -> Result<Answer, Failure> {
     let vhosts = context.seen_of(request, vhost)?;
-    let found = gather(&vhosts, Vhost::consumer_views).await;
+    let mut found = gather(&vhosts, Vhost::consumer_views).await;
+    found.retain(|(_, consumer)| {
+        may_see(request, consumer.peer.as_ref().map(|peer| &*peer.user).unwrap_or_default())
+    });
     let node: Arc<str> = context.node().into();
     let render =
         move || found.iter().map(|(vhost, consumer)| show_consumer(vhost, consumer, &node)).collect();

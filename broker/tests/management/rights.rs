@@ -1,8 +1,8 @@
 //! Who may do and see what.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::client::Api;
 
@@ -52,4 +52,26 @@ async fn a_policymaker_changes_policies_where_it_has_permissions() {
     let incomplete = api.by("pol", "PUT", "/api/policies/%2F/p").await;
     assert_eq!(incomplete.json()["reason"], "[{key_missing,pattern}]");
     assert_eq!(api.by("pol", "DELETE", "/api/operator-policies/%2F/p").await.status, 401);
+}
+
+#[tokio::test]
+async fn consumers_are_seen_by_their_user_and_by_monitors() {
+    let api = Api::start().await;
+    api.put("/api/queues/%2F/q", json!({})).await;
+    for (user, tag) in [("mgmt", "management"), ("mon", "monitoring")] {
+        api.add_user(user, tag).await;
+        let all = json!({"configure": ".*", "write": ".*", "read": ".*"});
+        api.put(&format!("/api/permissions/%2F/{user}"), all).await;
+    }
+    let (mut other, mut own) = (api.amqp().await, api.amqp_as("mgmt", "p").await);
+    other.consume("q").await;
+    own.consume("q").await;
+    let users = |list: Value| -> BTreeSet<String> {
+        let of = |consumer: &Value| consumer["channel_details"]["user"].as_str().unwrap().to_owned();
+        list.as_array().unwrap().iter().map(of).collect()
+    };
+    let seen = api.by("mgmt", "GET", "/api/consumers").await.json();
+    assert_eq!(users(seen), ["mgmt".to_owned()].into());
+    let seen = api.by("mon", "GET", "/api/consumers").await.json();
+    assert_eq!(users(seen), ["guest".to_owned(), "mgmt".to_owned()].into());
 }
