@@ -30,6 +30,7 @@ mod paging;
 mod parameters;
 mod patient;
 mod policies;
+mod process;
 mod queues;
 mod rates;
 mod request;

@@ -125,6 +125,8 @@ impl Default for VhostLimits {
 pub struct VhostStats {
     /// Messages that came in.
     pub published: u64,
+    /// Those of them that publishers asked to have confirmed.
+    pub published_confirming: u64,
     /// Messages that no queue took.
     pub unroutable: u64,
     /// Messages that went back to their publishers.

@@ -2,6 +2,7 @@
 
 mod management {
     pub(crate) mod client;
+    mod metrics;
     mod rights;
     mod trouble;
 }
@@ -314,18 +315,6 @@ async fn health_checks_pass_and_a_port_that_is_not_there_fails() {
     let failed = api.get("/api/health/checks/port-listener/1").await;
     assert_eq!((failed.status, &failed.json()["reason"]), (503, &json!("No active listener")));
     assert_eq!(api.get("/api/aliveness-test/%2F").await.json(), json!({"status": "ok"}));
-}
-
-#[tokio::test]
-async fn metrics_count_what_happened() {
-    let api = Api::start().await;
-    api.put("/api/queues/%2F/q", json!({})).await;
-    api.publish("amq.default", "q", "m").await;
-    let all = api.as_nobody("GET", "/metrics").await.text();
-    assert!(all.contains("\nrabbitmq_queue_messages_ready 1\n"));
-    assert!(all.contains("\nrabbitmq_global_messages_received_total{protocol=\"amqp091\"} 1\n"));
-    let each = api.as_nobody("GET", "/metrics/per-object").await.text();
-    assert!(each.contains("\nrabbitmq_queue_messages{vhost=\"/\",queue=\"q\"} 1\n"));
 }
 
 #[tokio::test]

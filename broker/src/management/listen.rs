@@ -153,7 +153,8 @@ async fn handle(
         "/favicon.ico" => return Err(Failure::NotFound),
         "/metrics" | "/metrics/per-object" | "/metrics/detailed" => {
             let _place = desk.renderings.acquire().await;
-            return metrics::handle(&desk.context, path != "/metrics").await;
+            let query = Query::parse(request.uri().query().unwrap_or_default());
+            return metrics::handle(&desk.context, path, &query).await;
         }
         _ => {}
     }

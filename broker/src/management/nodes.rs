@@ -7,6 +7,7 @@ use super::{
     answer::{Answer, Failure, READ},
     context::{Context, blocking},
     login, overview, paging,
+    process::Process,
     request::Request,
 };
 use crate::{
@@ -49,7 +50,7 @@ async fn node(context: &Context) -> Result<Value, Failure> {
     let usage = usage(context).await?;
     let is_disk_full = is_disk_full(context).await;
     let (facts, watermarks) = (&context.shared.facts, context.shared.facts.watermarks);
-    let files = blocking(files_max).await?;
+    let process = blocking(Process::now).await?;
     Ok(json!({
         "name": context.node(),
         "type": "disc",
@@ -59,9 +60,9 @@ async fn node(context: &Context) -> Result<Value, Failure> {
         "run_queue": 0,
         "processors": std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         "os_pid": std::process::id().to_string(),
-        "fd_total": files,
-        "fd_used": 0,
-        "sockets_used": context.shared.connection_count(),
+        "fd_total": process.files_max,
+        "fd_used": process.open_files,
+        "sockets_used": process.tcp_sockets,
         "proc_total": 0,
         "proc_used": 0,
         "mem_used": usage.memory_bytes,
@@ -95,14 +96,6 @@ fn applications(version: &str) -> Value {
 
 fn mechanism(name: &str) -> Value {
     json!({"name": name, "description": "", "enabled": true})
-}
-
-/// Files that this process may have open.
-fn files_max() -> u32 {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-    let soft = line.and_then(|line| line.split_whitespace().next());
-    soft.and_then(|soft| soft.parse().ok()).unwrap_or(0)
 }
 
 /// One process, of which the system tells no parts: all is in the total.

@@ -59,6 +59,11 @@ impl Query {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
+    /// All values of a name.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
     /// Whether a parameter says `true`.
     pub(super) fn is_true(&self, name: &str) -> bool {
         self.find(name) == Some("true")
@@ -88,6 +93,8 @@ mod tests {
         assert!(query.is_true("if-unused") && !query.is_true("x"));
         assert_eq!(query.find("x"), Some(""));
         assert_eq!(query.find("y"), None);
+        let query = Query::parse("family=a&vhost=%2F&family=b");
+        assert_eq!(query.all("family").collect::<Vec<_>>(), ["a", "b"]);
     }
 
     proptest! {

@@ -148,6 +148,7 @@ impl Vhost {
             Mode::Confirm(confirms) => Some(confirms.next_tag()),
             Mode::Plain | Mode::Transaction(_) => None,
         };
+        self.stats.published_confirming += u64::from(tag.is_some());
         if self.answers_directly(publish.exchange, publish.routing_key, &message) {
             self.confirm(at, tag, Fate::Placed(None));
             return Ok(());

@@ -180,6 +180,8 @@ pub struct Totals {
     pub connections: usize,
     /// Channels.
     pub channels: usize,
+    /// Those of them that have published.
+    pub publishers: usize,
     /// Consumers.
     pub consumers: usize,
     /// What happened to all queues there were.

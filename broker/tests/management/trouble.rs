@@ -80,5 +80,8 @@ async fn a_virtual_host_that_has_ended_is_told_of_and_hides_no_other() {
         "what is kept of it is not left out in silence"
     );
     let metrics = api.as_nobody("GET", "/metrics").await.text();
+    assert!(metrics.contains("\nweft_broker_virtual_hosts_down 1\n"));
     assert!(metrics.contains("\nrabbitmq_queues 1\n"));
+    let status = api.as_nobody("GET", "/metrics/detailed?family=vhost_status").await.text();
+    assert!(status.contains("\nrabbitmq_cluster_vhost_status{vhost=\"v\"} 0\n"));
 }

@@ -234,11 +234,19 @@ impl Vhost {
         }
         for (_, session) in self.sessions.iter() {
             totals.channels += session.channel_count();
+            totals.publishers += publishers_of(session);
             totals.received_bytes += session.received_bytes;
             totals.sent_bytes += session.sent_bytes;
         }
         totals
     }
+}
+
+/// Channels that have published.
+fn publishers_of(session: &Session) -> usize {
+    let published =
+        |number: &u16| session.channel(*number).is_some_and(|channel| channel.counts.published > 0);
+    session.channel_numbers().filter(published).count()
 }
 
 fn own_binding(queue: &Queue) -> NamedBinding {
