@@ -39,7 +39,9 @@ use crate::{
 
 pub(crate) mod clock;
 mod connection;
+mod counts;
 mod front;
+mod handle;
 mod host;
 mod limits;
 mod reader;
@@ -47,9 +49,10 @@ pub(crate) mod salt;
 mod shared;
 mod watermarks;
 
+pub use handle::{Ending, VhostHandle};
 pub use host::Call;
 pub use limits::{CONNECTIONS_MAX, HANDSHAKE_TIMEOUT};
-pub use shared::{Ending, Facts, Shared, VhostHandle};
+pub use shared::{Facts, Shared};
 pub use watermarks::{Usage, Watermarks};
 
 use host::{COMMANDS_MAX, Command, Host};
@@ -283,14 +286,6 @@ impl Shared {
             Ok(Ok(())) => Ok((log_id.to_string(), identity.fencing, handle)),
             Ok(Err(source)) => Err(StartError::Recover { vhost: name.to_owned(), source }),
             Err(_) => Err(failed(io::Error::other("its thread ended at once"))),
-        }
-    }
-
-    /// Ends a virtual host; its directory stays.
-    pub async fn close_vhost(&self, name: &str) {
-        let handle = self.state().vhosts.remove(name);
-        if let Some(handle) = handle {
-            let _ended_already = handle.commands.send(Command::Stop).await;
         }
     }
 

@@ -13,9 +13,10 @@ use tokio::{
 
 use super::{
     clock::now_ms,
+    handle::VhostHandle,
     host::{Arrival, Command},
     limits::{CONNECTIONS_MAX, HANDSHAKE_TIMEOUT},
-    shared::{Shared, VhostHandle},
+    shared::Shared,
 };
 use crate::{
     access::UserRef,
@@ -180,7 +181,7 @@ impl Entering {
         let local = self.socket.local_addr()?;
         let Tuning { channel_max, frame_max, heartbeat_seconds } = self.handshake.tuning();
         let client_properties = decode_table(&self.handshake.peer().properties).unwrap_or_default();
-        let counted = self.shared.count(&user.name, vhost.name());
+        let counted = self.shared.counts.count(&user.name, vhost.name());
         let info = SessionInfo {
             user,
             peer: self.peer,
@@ -237,7 +238,7 @@ fn authenticate(shared: &Shared, peer: SocketAddr, login: &Login<'_>) -> Option<
 
 fn open(shared: &Shared, user: Option<&UserRef>, name: &str) -> Result<VhostHandle, Refusal> {
     let user = user.map_or("", |user| &user.name);
-    let opened = shared.access().open_connection(user, name, shared.open_connections(user, name));
+    let opened = shared.access().open_connection(user, name, shared.counts.open(user, name));
     opened.map_err(|refused| {
         Refusal::new(ReplyCode::of(refused.reply_code()).unwrap_or(ReplyCode::NotAllowed), refused)
     })?;

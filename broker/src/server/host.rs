@@ -65,7 +65,7 @@ pub(super) struct Arrival {
     pub(super) buffer: BytesMut,
     pub(super) info: SessionInfo,
     /// Counts the connection until it is dropped.
-    pub(super) counted: super::shared::Counted,
+    pub(super) counted: super::counts::Counted,
 }
 
 /// What the thread's tasks share.

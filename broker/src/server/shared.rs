@@ -7,87 +7,16 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::{mpsc, oneshot};
-
 use super::{
+    counts::Counts,
+    handle::VhostHandle,
     host::{Call, Command},
     watermarks::{Usage, Watermarks},
 };
 use crate::{
-    access::{Access, decide::OpenConnections, store::StoreError},
-    vhost::{Vhost, VhostLimits},
+    access::{Access, store::StoreError},
+    vhost::VhostLimits,
 };
-
-/// One virtual host, from outside its thread.
-#[derive(Clone)]
-pub struct VhostHandle {
-    pub(super) name: Arc<str>,
-    pub(super) commands: mpsc::Sender<Command>,
-    /// The id of its log, as text.
-    pub log_id: Arc<str>,
-    /// How often its log was opened.
-    pub fencing: u64,
-}
-
-/// A virtual host does not answer: it ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the virtual host is ending")]
-pub struct Ending;
-
-impl VhostHandle {
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Whether its thread has ended.
-    pub fn has_ended(&self) -> bool {
-        self.commands.is_closed()
-    }
-
-    /// Does something with the state on its thread, and brings back what comes of it.
-    ///
-    /// # Errors
-    /// When it ends.
-    pub async fn with<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Vhost) -> T + Send + 'static,
-    ) -> Result<T, Ending> {
-        let (tell, told) = oneshot::channel();
-        let call: Call = Box::new(move |vhost| {
-            let _asker_has_gone = tell.send(work(vhost));
-        });
-        self.commands.send(Command::Call(call)).await.map_err(|_| Ending)?;
-        told.await.map_err(|_| Ending)
-    }
-}
-
-impl VhostHandle {
-    /// As [`Self::with`], and the answer comes when all that was done is safe on the disk.
-    ///
-    /// # Errors
-    /// When it ends, or its log takes nothing more.
-    pub async fn change<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Vhost) -> T + Send + 'static,
-    ) -> Result<T, Ending> {
-        let (tell, told) = oneshot::channel();
-        let call: Call = Box::new(move |vhost| {
-            let outcome = work(vhost);
-            vhost.when_durable(Box::new(move || {
-                let _asker_has_gone = tell.send(outcome);
-            }));
-        });
-        self.commands.send(Command::Call(call)).await.map_err(|_| Ending)?;
-        told.await.map_err(|_| Ending)
-    }
-}
-
-impl std::fmt::Debug for VhostHandle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("VhostHandle").field("name", &self.name).finish_non_exhaustive()
-    }
-}
 
 /// What is known of a broker that runs.
 #[derive(Debug, Clone)]
@@ -113,6 +42,7 @@ pub struct Shared {
     pub node: String,
     /// What does not change while it runs.
     pub facts: Facts,
+    pub(super) counts: Arc<Counts>,
     pub(super) state: Mutex<State>,
 }
 
@@ -122,8 +52,6 @@ pub(super) struct State {
     pub(super) access: Arc<Access>,
     pub(super) vhosts: HashMap<Arc<str>, VhostHandle>,
     pub(super) threads: HashMap<Arc<str>, std::thread::JoinHandle<()>>,
-    connections_of_user: HashMap<String, u64>,
-    connections_of_vhost: HashMap<String, u64>,
 }
 
 impl Shared {
@@ -134,14 +62,8 @@ impl Shared {
         limits: VhostLimits,
         access: Access,
     ) -> Self {
-        let state = State {
-            access: Arc::new(access),
-            vhosts: HashMap::new(),
-            threads: HashMap::new(),
-            connections_of_user: HashMap::new(),
-            connections_of_vhost: HashMap::new(),
-        };
-        Self { data_dir, limits, node, facts, state: Mutex::new(state) }
+        let state = State { access: Arc::new(access), vhosts: HashMap::new(), threads: HashMap::new() };
+        Self { data_dir, limits, node, facts, counts: Arc::default(), state: Mutex::new(state) }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -196,50 +118,8 @@ impl Shared {
         Ok(outcome)
     }
 
-    /// What is open of a user and in a virtual host.
-    pub(super) fn open_connections(&self, user: &str, vhost: &str) -> OpenConnections {
-        let state = self.state();
-        OpenConnections {
-            of_user: state.connections_of_user.get(user).copied().unwrap_or(0),
-            of_vhost: state.connections_of_vhost.get(vhost).copied().unwrap_or(0),
-        }
-    }
-
     /// Connections that are open.
     pub fn connection_count(&self) -> u64 {
-        self.state().connections_of_vhost.values().sum()
-    }
-
-    /// Counts a connection until what is returned is dropped.
-    pub(super) fn count(self: &Arc<Self>, user: &str, vhost: &str) -> Counted {
-        let mut state = self.state();
-        *state.connections_of_user.entry(user.to_owned()).or_insert(0) += 1;
-        *state.connections_of_vhost.entry(vhost.to_owned()).or_insert(0) += 1;
-        Counted { shared: Arc::clone(self), user: user.to_owned(), vhost: vhost.to_owned() }
-    }
-}
-
-/// A connection that counts.
-#[derive(Debug)]
-pub(super) struct Counted {
-    shared: Arc<Shared>,
-    user: String,
-    vhost: String,
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let mut state = self.shared.state();
-        uncount(&mut state.connections_of_user, &self.user);
-        uncount(&mut state.connections_of_vhost, &self.vhost);
-    }
-}
-
-fn uncount(counts: &mut HashMap<String, u64>, name: &str) {
-    if let Some(count) = counts.get_mut(name) {
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            counts.remove(name);
-        }
+        self.counts.connections()
     }
 }
