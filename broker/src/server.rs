@@ -47,6 +47,8 @@ mod limits;
 mod reader;
 pub(crate) mod salt;
 mod shared;
+#[cfg(test)]
+mod tests;
 mod watermarks;
 
 pub use handle::{Ending, VhostHandle};
@@ -259,15 +261,15 @@ impl Shared {
         let (jobs, log) = log_thread::spawn(name, writer, on).map_err(failed)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let thread = std::thread::Builder::new().name(format!("weft-vhost-{name}"));
-        let (vhost, access, limits) = (name.to_owned(), self.access(), self.limits);
+        let (vhost, limits, mut standing) = (name.to_owned(), self.limits, self.standing());
         let log_id = identity.log;
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         let run = move || {
-            let state = recovered.state;
+            let (state, access) = (recovered.state, Arc::clone(&standing.borrow_and_update().access));
             match Vhost::recover(&vhost, state, appender, access, limits, clock::now_ms()) {
                 Ok(state) => {
                     let _starter_waits = tell.send(Ok(()));
-                    host::run(&runtime, &Host::new(state, log_id, jobs, reads), orders);
+                    host::run(&runtime, &Host::new(state, log_id, jobs, reads), orders, standing);
                 }
                 Err(error) => {
                     let _starter_waits = tell.send(Err(error));

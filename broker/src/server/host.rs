@@ -6,6 +6,7 @@
 //!  log ────Completed───┼─▶ commands ─▶ Host.vhost ─┼─▶ groups ─▶ log thread
 //!  reader ─Loaded──────┤                           └─▶ loads ──▶ reader thread
 //!  management ─Call────┘
+//!  Shared ─────Standing (watched)
 //! ```
 
 use std::{
@@ -17,9 +18,9 @@ use std::{
 };
 
 use bytes::BytesMut;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
-use super::{clock::now_ms, connection, limits::CheckpointPolicy};
+use super::{clock::now_ms, connection, limits::CheckpointPolicy, shared::Standing};
 use crate::{
     amqp::reply::ReplyCode,
     log::{
@@ -89,12 +90,17 @@ pub(super) struct Host {
 }
 
 /// Serves a virtual host on this thread until it is told to stop.
-pub(super) fn run(runtime: &tokio::runtime::Runtime, host: &Rc<Host>, mut orders: mpsc::Receiver<Command>) {
+pub(super) fn run(
+    runtime: &tokio::runtime::Runtime,
+    host: &Rc<Host>,
+    mut orders: mpsc::Receiver<Command>,
+    mut standing: watch::Receiver<Standing>,
+) {
     tokio::task::LocalSet::new().block_on(runtime, async {
         tokio::task::spawn_local(Rc::clone(host).write());
         tokio::task::spawn_local(Rc::clone(host).tick());
         host.end_turn();
-        host.obey(&mut orders).await;
+        host.obey(&mut orders, &mut standing).await;
         host.stop(&mut orders).await;
     });
 }
@@ -210,28 +216,53 @@ impl Host {
     }
 
     /// Does what others ask until they ask to stop.
-    pub(super) async fn obey(self: &Rc<Self>, commands: &mut mpsc::Receiver<Command>) {
-        while let Some(command) = commands.recv().await {
-            match command {
-                Command::Connection(arrival) => {
-                    tokio::task::spawn_local(connection::serve(Rc::clone(self), *arrival));
+    async fn obey(
+        self: &Rc<Self>,
+        commands: &mut mpsc::Receiver<Command>,
+        standing: &mut watch::Receiver<Standing>,
+    ) {
+        loop {
+            tokio::select! {
+                // What was said to all before a command holds for it.
+                biased;
+                Ok(()) = standing.changed() => {
+                    let now = standing.borrow_and_update().clone();
+                    self.hear(now);
                 }
-                Command::Completed(completion) => self.completed(completion),
-                Command::Loaded(want, loaded) => {
-                    self.vhost().loaded(&want, loaded, now_ms());
-                    self.end_turn();
-                }
-                Command::Scanned(scanned) => {
-                    self.vhost().scanned(&scanned, now_ms());
-                    self.end_turn();
-                }
-                Command::Call(call) => {
-                    call(&mut self.vhost());
-                    self.end_turn();
-                }
-                Command::Stop => return,
+                command = commands.recv() => match command {
+                    Some(Command::Stop) | None => return,
+                    Some(command) => self.command(command),
+                },
             }
         }
+    }
+
+    fn command(self: &Rc<Self>, command: Command) {
+        match command {
+            Command::Connection(arrival) => {
+                tokio::task::spawn_local(connection::serve(Rc::clone(self), *arrival));
+            }
+            Command::Completed(completion) => self.completed(completion),
+            Command::Loaded(want, loaded) => {
+                self.vhost().loaded(&want, loaded, now_ms());
+                self.end_turn();
+            }
+            Command::Scanned(scanned) => {
+                self.vhost().scanned(&scanned, now_ms());
+                self.end_turn();
+            }
+            Command::Call(call) => {
+                call(&mut self.vhost());
+                self.end_turn();
+            }
+            Command::Stop => {}
+        }
+    }
+
+    /// Takes in what holds for all virtual hosts now.
+    fn hear(&self, standing: Standing) {
+        self.vhost().set_access(standing.access);
+        self.end_turn();
     }
 
     fn completed(&self, completion: Completion) {
@@ -317,7 +348,7 @@ impl Host {
     }
 
     /// Ends in order: clients are told, the log is closed.
-    pub(super) async fn stop(self: &Rc<Self>, commands: &mut mpsc::Receiver<Command>) {
+    async fn stop(self: &Rc<Self>, commands: &mut mpsc::Receiver<Command>) {
         let ids = self.vhost().session_ids();
         for id in ids {
             let reason = "broker forced connection closure with reason 'shutdown'";

@@ -7,10 +7,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use tokio::sync::watch;
+
 use super::{
     counts::Counts,
     handle::VhostHandle,
-    host::{Call, Command},
     watermarks::{Usage, Watermarks},
 };
 use crate::{
@@ -43,13 +44,22 @@ pub struct Shared {
     /// What does not change while it runs.
     pub facts: Facts,
     pub(super) counts: Arc<Counts>,
+    standing: watch::Sender<Standing>,
+    /// Held by who changes `standing.access`, while it is written to the disk as well.
+    editing: Mutex<()>,
     pub(super) state: Mutex<State>,
 }
 
-/// What changes.
+/// What holds for all virtual hosts. Their threads watch it: it cannot be lost, however busy they are.
+#[derive(Debug, Clone)]
+pub(super) struct Standing {
+    /// Who may do what.
+    pub(super) access: Arc<Access>,
+}
+
+/// What runs.
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) access: Arc<Access>,
     pub(super) vhosts: HashMap<Arc<str>, VhostHandle>,
     pub(super) threads: HashMap<Arc<str>, std::thread::JoinHandle<()>>,
 }
@@ -62,8 +72,16 @@ impl Shared {
         limits: VhostLimits,
         access: Access,
     ) -> Self {
-        let state = State { access: Arc::new(access), vhosts: HashMap::new(), threads: HashMap::new() };
-        Self { data_dir, limits, node, facts, counts: Arc::default(), state: Mutex::new(state) }
+        Self {
+            data_dir,
+            limits,
+            node,
+            facts,
+            counts: Arc::default(),
+            standing: watch::Sender::new(Standing { access: Arc::new(access) }),
+            editing: Mutex::new(()),
+            state: Mutex::new(State { vhosts: HashMap::new(), threads: HashMap::new() }),
+        }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -83,7 +101,12 @@ impl Shared {
 
     /// Who may do what, as of now.
     pub fn access(&self) -> Arc<Access> {
-        Arc::clone(&self.state().access)
+        Arc::clone(&self.standing.borrow().access)
+    }
+
+    /// What holds for all virtual hosts, from now on.
+    pub(super) fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.subscribe()
     }
 
     /// A virtual host by its name.
@@ -98,23 +121,17 @@ impl Shared {
         all
     }
 
-    /// Changes who may do what: written to the disk first, then told to all virtual hosts.
+    /// Changes who may do what: written to the disk first, then told to all virtual hosts. Blocks.
     ///
     /// # Errors
     /// When it cannot be written; then nothing changes.
     pub fn edit_access<T>(&self, edit: impl FnOnce(&mut Access) -> T) -> Result<T, StoreError> {
-        let mut state = self.state();
-        let mut access = Access::clone(&state.access);
+        // Where an edit panicked, nothing was changed.
+        let _one_at_a_time = self.editing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut access = Access::clone(&self.access());
         let outcome = edit(&mut access);
         crate::access::store::save(&self.data_dir.join(super::ACCESS_FILE), &access)?;
-        state.access = Arc::new(access);
-        for vhost in state.vhosts.values() {
-            let access = Arc::clone(&state.access);
-            let call: Call = Box::new(move |vhost| vhost.set_access(access));
-            if vhost.commands.try_send(Command::Call(call)).is_err() {
-                tracing::warn!(vhost = &*vhost.name, "too busy to hear of new rights now");
-            }
-        }
+        self.standing.send_modify(|standing| standing.access = Arc::new(access));
         Ok(outcome)
     }
 
