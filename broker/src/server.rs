@@ -55,7 +55,7 @@ pub use handle::{Ending, VhostHandle};
 pub use host::Call;
 pub use limits::{CONNECTIONS_MAX, HANDSHAKE_TIMEOUT};
 pub use shared::{Facts, Shared};
-pub use watermarks::{Usage, Watermarks};
+pub use watermarks::{Alarms, Usage, Watermarks};
 
 use host::{COMMANDS_MAX, Command, Host};
 
@@ -261,11 +261,11 @@ impl Shared {
         let (jobs, log) = log_thread::spawn(name, writer, on).map_err(failed)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let thread = std::thread::Builder::new().name(format!("weft-vhost-{name}"));
-        let (vhost, limits, mut standing) = (name.to_owned(), self.limits, self.standing());
+        let (vhost, limits, standing) = (name.to_owned(), self.limits, self.standing());
         let log_id = identity.log;
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         let run = move || {
-            let (state, access) = (recovered.state, Arc::clone(&standing.borrow_and_update().access));
+            let (state, access) = (recovered.state, Arc::clone(&standing.borrow().access));
             match Vhost::recover(&vhost, state, appender, access, limits, clock::now_ms()) {
                 Ok(state) => {
                     let _starter_waits = tell.send(Ok(()));

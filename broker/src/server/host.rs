@@ -20,9 +20,8 @@ use std::{
 use bytes::BytesMut;
 use tokio::sync::{Notify, mpsc, watch};
 
-use super::{clock::now_ms, connection, limits::CheckpointPolicy, shared::Standing};
+use super::{clock::now_ms, connection, limits::CheckpointPolicy, shared::Standing, watermarks::Alarms};
 use crate::{
-    amqp::reply::ReplyCode,
     log::{
         checkpoint::CheckpointWriter,
         identity::LogId,
@@ -31,10 +30,10 @@ use crate::{
     vhost::{Blocked, Load, Loaded, Scanned, SessionId, SessionInfo, Vhost, Want},
 };
 
+mod goodbye;
+
 /// Commands that wait for the thread.
 pub(super) const COMMANDS_MAX: usize = 1024;
-/// How long a stop waits for clients to say goodbye.
-const GOODBYE: Duration = Duration::from_secs(2);
 /// Read buffers that wait to be used again.
 const BUFFERS_KEPT: usize = 64;
 /// What a read buffer holds: a frame of the usual size, and a bit.
@@ -82,6 +81,8 @@ pub(super) struct Host {
     /// The next deadline may have changed.
     retimed: Notify,
     armed_ms: Cell<u64>,
+    /// Which the state was told of.
+    alarms: Cell<Alarms>,
     log: LogId,
     checkpoints: RefCell<CheckpointPolicy>,
     buffers: RefCell<Vec<BytesMut>>,
@@ -99,7 +100,8 @@ pub(super) fn run(
     tokio::task::LocalSet::new().block_on(runtime, async {
         tokio::task::spawn_local(Rc::clone(host).write());
         tokio::task::spawn_local(Rc::clone(host).tick());
-        host.end_turn();
+        let now = standing.borrow_and_update().clone();
+        host.hear(now);
         host.obey(&mut orders, &mut standing).await;
         host.stop(&mut orders).await;
     });
@@ -116,6 +118,7 @@ impl Host {
             log_work: Notify::new(),
             retimed: Notify::new(),
             armed_ms: Cell::new(u64::MAX),
+            alarms: Cell::default(),
             log,
             checkpoints: RefCell::default(),
             buffers: RefCell::default(),
@@ -261,7 +264,18 @@ impl Host {
 
     /// Takes in what holds for all virtual hosts now.
     fn hear(&self, standing: Standing) {
-        self.vhost().set_access(standing.access);
+        let Standing { access, alarms } = standing;
+        let before = self.alarms.replace(alarms);
+        {
+            let mut vhost = self.vhost();
+            vhost.set_access(access);
+            if alarms.memory != before.memory {
+                vhost.set_blocked(Blocked::Memory, alarms.memory);
+            }
+            if alarms.disk != before.disk {
+                vhost.set_blocked(Blocked::Disk, alarms.disk);
+            }
+        }
         self.end_turn();
     }
 
@@ -344,53 +358,6 @@ impl Host {
         let mut buffers = self.buffers.borrow_mut();
         if buffers.len() < BUFFERS_KEPT {
             buffers.push(buffer);
-        }
-    }
-
-    /// Ends in order: clients are told, the log is closed.
-    async fn stop(self: &Rc<Self>, commands: &mut mpsc::Receiver<Command>) {
-        let ids = self.vhost().session_ids();
-        for id in ids {
-            let reason = "broker forced connection closure with reason 'shutdown'";
-            self.vhost().force_close(id, ReplyCode::ConnectionForced, reason);
-        }
-        self.end_turn();
-        let gone = async {
-            while !self.wakers.borrow().is_empty() {
-                tokio::select! {
-                    // Completions matter as much as goodbyes: what is confirmed by them is still told.
-                    biased;
-                    Some(command) = commands.recv() => self.last(command),
-                    () = self.left.notified() => {}
-                }
-            }
-        };
-        let _in_time = tokio::time::timeout(GOODBYE, gone).await;
-        self.vhost().seal();
-        let closed = async {
-            while !self.vhost().is_sealed() {
-                let group = self.vhost().take_group(now_ms());
-                if let Some(group) = group {
-                    self.job(Job::Group(group));
-                }
-                match commands.recv().await {
-                    Some(command) => self.last(command),
-                    None => return,
-                }
-            }
-        };
-        let _in_time = tokio::time::timeout(GOODBYE, closed).await;
-        self.checkpoint();
-        self.jobs.borrow_mut().take();
-        self.reads.borrow_mut().take();
-    }
-
-    /// While it ends, only what the log says matters.
-    fn last(&self, command: Command) {
-        match command {
-            Command::Completed(completion) => self.completed(completion),
-            Command::Call(call) => call(&mut self.vhost()),
-            Command::Connection(_) | Command::Loaded(..) | Command::Scanned(_) | Command::Stop => {}
         }
     }
 }

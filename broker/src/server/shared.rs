@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::{
     counts::Counts,
     handle::VhostHandle,
-    watermarks::{Usage, Watermarks},
+    watermarks::{Alarms, Usage, Watermarks},
 };
 use crate::{
     access::{Access, store::StoreError},
@@ -45,6 +45,8 @@ pub struct Shared {
     pub facts: Facts,
     pub(super) counts: Arc<Counts>,
     standing: watch::Sender<Standing>,
+    /// As it was seen last.
+    pub(super) usage: Mutex<Usage>,
     /// Held by who changes `standing.access`, while it is written to the disk as well.
     editing: Mutex<()>,
     pub(super) state: Mutex<State>,
@@ -55,6 +57,8 @@ pub struct Shared {
 pub(super) struct Standing {
     /// Who may do what.
     pub(super) access: Arc<Access>,
+    /// Why publishers wait.
+    pub(super) alarms: Alarms,
 }
 
 /// What runs.
@@ -78,7 +82,8 @@ impl Shared {
             node,
             facts,
             counts: Arc::default(),
-            standing: watch::Sender::new(Standing { access: Arc::new(access) }),
+            standing: watch::Sender::new(Standing { access: Arc::new(access), alarms: Alarms::default() }),
+            usage: Mutex::default(),
             editing: Mutex::new(()),
             state: Mutex::new(State { vhosts: HashMap::new(), threads: HashMap::new() }),
         }
@@ -94,14 +99,18 @@ impl Shared {
         self.limits
     }
 
-    /// What is used of memory and disk now.
-    pub fn usage(&self) -> Usage {
-        Usage::now(&self.data_dir)
-    }
-
     /// Who may do what, as of now.
     pub fn access(&self) -> Arc<Access> {
         Arc::clone(&self.standing.borrow().access)
+    }
+
+    /// The alarms that all virtual hosts, also those that open later, are told of.
+    pub fn alarms(&self) -> Alarms {
+        self.standing.borrow().alarms
+    }
+
+    pub(super) fn set_alarms(&self, alarms: Alarms) {
+        self.standing.send_if_modified(|standing| std::mem::replace(&mut standing.alarms, alarms) != alarms);
     }
 
     /// What holds for all virtual hosts, from now on.

@@ -1,5 +1,6 @@
 //! Tests of a broker that runs, from its sockets and from what it shares.
 
+mod alarms;
 mod client;
 mod rights;
 

@@ -1,10 +1,13 @@
 //! Memory and disk, looked at once a second: beyond their watermarks publishers wait. RabbitMQ's "Memory and Disk
 //! Alarms".
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use super::shared::Shared;
-use crate::vhost::Blocked;
 
 /// How often memory and disk are looked at.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -37,7 +40,7 @@ impl Default for Watermarks {
 }
 
 /// What is used now.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
     /// Bytes of memory of this process.
     pub memory_bytes: u64,
@@ -45,53 +48,78 @@ pub struct Usage {
     pub disk_free_bytes: u64,
 }
 
+impl Default for Usage {
+    /// Before anything is known: no alarm.
+    fn default() -> Self {
+        Self { memory_bytes: 0, disk_free_bytes: u64::MAX }
+    }
+}
+
 impl Usage {
-    /// As the system says.
-    pub fn now(data_dir: &Path) -> Self {
-        Self { memory_bytes: resident().unwrap_or(0), disk_free_bytes: free(data_dir).unwrap_or(u64::MAX) }
+    /// As the system says. What it does not say stays as it was: whoever has no descriptor left to look with is not
+    /// out of trouble.
+    fn look(self, data_dir: &Path) -> Self {
+        self.or(resident(), free(data_dir))
+    }
+
+    fn or(self, memory_bytes: Option<u64>, disk_free_bytes: Option<u64>) -> Self {
+        Self {
+            memory_bytes: memory_bytes.unwrap_or(self.memory_bytes),
+            disk_free_bytes: disk_free_bytes.unwrap_or(self.disk_free_bytes),
+        }
+    }
+
+    /// Which alarms stand: the one place that says so.
+    pub fn alarms(&self, watermarks: &Watermarks) -> Alarms {
+        Alarms {
+            memory: self.memory_bytes > watermarks.memory_bytes,
+            disk: self.disk_free_bytes < watermarks.disk_free_bytes,
+        }
+    }
+}
+
+/// Which alarms stand: publishers wait for each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Alarms {
+    /// More memory is used than may be.
+    pub memory: bool,
+    /// Less is free on the disk than must be.
+    pub disk: bool,
+}
+
+impl Alarms {
+    /// Whether one stands.
+    pub fn is_any(self) -> bool {
+        self.memory || self.disk
+    }
+}
+
+impl Shared {
+    /// What is used of memory and disk now. Blocks.
+    pub fn usage(&self) -> Usage {
+        // Whole whenever it is let go of.
+        let mut usage = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
+        *usage = usage.look(&self.data_dir);
+        *usage
     }
 }
 
 /// Looks, and tells all virtual hosts what has changed.
 pub(super) async fn watch(watermarks: Watermarks, shared: Arc<Shared>) {
     let mut period = tokio::time::interval(PERIOD);
-    let mut told = (false, false);
     loop {
         period.tick().await;
-        let usage = Usage::now(&shared.data_dir);
-        let now = (
-            usage.memory_bytes > watermarks.memory_bytes,
-            usage.disk_free_bytes < watermarks.disk_free_bytes,
-        );
-        if now == told {
-            continue;
+        let usage = shared.usage();
+        let (before, now) = (shared.alarms(), usage.alarms(&watermarks));
+        if now.memory != before.memory {
+            let (bytes, limit) = (usage.memory_bytes, watermarks.memory_bytes);
+            tracing::warn!(alarm = now.memory, bytes, limit, "memory watermark");
         }
-        if now.0 != told.0 {
-            tracing::warn!(
-                alarm = now.0,
-                bytes = usage.memory_bytes,
-                limit = watermarks.memory_bytes,
-                "memory watermark"
-            );
+        if now.disk != before.disk {
+            let (free, limit) = (usage.disk_free_bytes, watermarks.disk_free_bytes);
+            tracing::warn!(alarm = now.disk, free, limit, "disk watermark");
         }
-        if now.1 != told.1 {
-            tracing::warn!(
-                alarm = now.1,
-                free = usage.disk_free_bytes,
-                limit = watermarks.disk_free_bytes,
-                "disk watermark"
-            );
-        }
-        for vhost in shared.vhosts() {
-            let set = move |vhost: &mut crate::vhost::Vhost| {
-                vhost.set_blocked(Blocked::Memory, now.0);
-                vhost.set_blocked(Blocked::Disk, now.1);
-            };
-            if vhost.with(set).await.is_err() {
-                tracing::debug!(vhost = vhost.name(), "ends");
-            }
-        }
-        told = now;
+        shared.set_alarms(now);
     }
 }
 
@@ -123,4 +151,26 @@ fn memory_limit() -> Option<u64> {
         Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024)
     });
     [group, machine].into_iter().flatten().min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USED: Usage = Usage { memory_bytes: 11, disk_free_bytes: 9 };
+
+    #[test]
+    fn an_alarm_stands_beyond_its_watermark() {
+        let alarms =
+            |memory_bytes, disk_free_bytes| USED.alarms(&Watermarks { memory_bytes, disk_free_bytes });
+        assert_eq!(alarms(10, 10), Alarms { memory: true, disk: true });
+        assert_eq!(alarms(11, 9), Alarms::default());
+    }
+
+    #[test]
+    fn what_the_system_does_not_say_stays_as_it_was() {
+        assert_eq!(USED.or(None, None), USED);
+        assert_eq!(USED.or(Some(1), None), Usage { memory_bytes: 1, ..USED });
+        assert!(!Usage::default().or(None, None).alarms(&Watermarks::default()).is_any());
+    }
 }
