@@ -47,9 +47,11 @@ struct Connection {
     socket: TcpStream,
     buffer: BytesMut,
     waker: Rc<Notify>,
+    /// On a clock that nobody sets: milliseconds since `began`.
     heartbeat: Heartbeat,
     /// Something that has come waits in the buffer until the client may be listened to.
     stopped: bool,
+    began: Instant,
     /// Since when it is being closed by us.
     closing: Option<Instant>,
 }
@@ -65,18 +67,11 @@ pub(super) async fn serve(host: Rc<Host>, arrival: Arrival) {
         }
     };
     let name = info.name();
-    let heartbeat = Heartbeat::new(info.heartbeat, now_ms());
+    let heartbeat = Heartbeat::new(info.heartbeat, 0);
+    let began = Instant::now();
     let (id, waker) = host.enter(info);
-    let mut connection = Connection {
-        host: Rc::clone(&host),
-        id,
-        socket,
-        buffer,
-        waker,
-        heartbeat,
-        stopped: false,
-        closing: None,
-    };
+    let mut connection =
+        Connection { host: Rc::clone(&host), id, socket, buffer, waker, heartbeat, stopped: false, began, closing: None };
     let end = connection.run().await;
     match &end {
         End::Closed => tracing::debug!(connection = name, "closed"),
@@ -97,6 +92,10 @@ impl Connection {
             self.take_in();
         }
         loop {
+            // Here, not where nothing else is ready: a socket that always has something would put it off for ever.
+            if let Some(end) = self.beat() {
+                return end;
+            }
             let wants_to_write = match self.flush() {
                 Ok(wants_to_write) => wants_to_write,
                 Err(error) => return End::Broken(error),
@@ -146,7 +145,7 @@ impl Connection {
         };
         if !reads {
             // Who is not listened to cannot be heard.
-            self.heartbeat.heard(now_ms());
+            self.heartbeat.heard(self.passed_ms());
         }
         let beat_at = self.next_beat();
         let ready = async {
@@ -165,7 +164,7 @@ impl Connection {
                     return self.read().await;
                 }
             }
-            () = sleep_until(beat_at) => return Ok(self.beat()),
+            () = sleep_until(beat_at) => {}
         }
         Ok(None)
     }
@@ -180,7 +179,7 @@ impl Connection {
         match self.socket.try_read_buf(&mut self.buffer) {
             Ok(0) => return Ok(Some(End::Closed)),
             Ok(_) => {
-                self.heartbeat.heard(now_ms());
+                self.heartbeat.heard(self.passed_ms());
                 self.take_in();
                 tokio::task::yield_now().await;
             }
@@ -210,7 +209,7 @@ impl Connection {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
                     vhost.written(self.id, written);
-                    self.heartbeat.sent(now_ms());
+                    self.heartbeat.sent(self.passed_ms());
                     resumed = true;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break true,
@@ -229,22 +228,27 @@ impl Connection {
             let since = *self.closing.get_or_insert_with(Instant::now);
             return since + CLOSE_TIMEOUT;
         }
-        let wait = self.heartbeat.next_ms().map_or(3_600_000, |at| at.saturating_sub(now_ms()));
+        let wait = self.heartbeat.next_ms().map_or(3_600_000, |at| at.saturating_sub(self.passed_ms()));
         Instant::now() + Duration::from_millis(wait)
     }
 
+    fn passed_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Does what is due by the clock.
     fn beat(&mut self) -> Option<End> {
         if self.closing.is_some_and(|since| since.elapsed() >= CLOSE_TIMEOUT) {
             return Some(End::Closed);
         }
-        match self.heartbeat.due(now_ms()) {
+        match self.heartbeat.due(self.passed_ms()) {
             Beat::Quiet => None,
             Beat::Dead => Some(End::Silent),
             Beat::Send => {
                 if let Some(outbox) = self.host.vhost().outbox(self.id).filter(|outbox| outbox.is_empty()) {
                     outbox.buffer().extend_from_slice(&frame::HEARTBEAT);
                 }
-                self.heartbeat.sent(now_ms());
+                self.heartbeat.sent(self.passed_ms());
                 None
             }
         }

@@ -2,6 +2,7 @@
 
 mod alarms;
 mod client;
+mod heartbeat;
 mod rights;
 
 use std::net::{SocketAddr, TcpListener};

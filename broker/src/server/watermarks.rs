@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::shared::Shared;
+use super::{clock, shared::Shared};
 
 /// How often memory and disk are looked at.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -109,6 +109,7 @@ pub(super) async fn watch(watermarks: Watermarks, shared: Arc<Shared>) {
     let mut period = tokio::time::interval(PERIOD);
     loop {
         period.tick().await;
+        clock::follow();
         let usage = shared.usage();
         let (before, now) = (shared.alarms(), usage.alarms(&watermarks));
         if now.memory != before.memory {
