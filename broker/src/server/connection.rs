@@ -1,5 +1,11 @@
 //! One connection on the thread of its virtual host: bytes from the socket to the state, bytes from its outbox to the
 //! socket, heartbeats. It is read from only while it has credit.
+//!
+//! ```text
+//!          ┌─ we say goodbye ────▶ refused ─ close-ok, or CLOSE_TIMEOUT ─▶ gone
+//!   open ──┤
+//!          └─ client says goodbye ▶ left ─ all is read, or CLOSE_TIMEOUT ─▶ lingers ─▶ gone
+//! ```
 
 use std::{
     io::{self, IoSlice},
@@ -35,10 +41,41 @@ const SLICES: usize = 64;
 enum End {
     /// Both sides said so, or the client left.
     Closed,
+    /// One side said so, and the client did not do its part in time.
+    Overdue,
     /// The client was silent for too long.
     Silent,
     /// The socket broke.
     Broken(io::Error),
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Both talk.
+    Open,
+    /// We have said goodbye: it ends then at the latest, whether the client answers or not.
+    Refused(Instant),
+    /// The client has said goodbye: it may read what is left until then.
+    Left(Instant),
+}
+
+impl Phase {
+    /// After a look at what the virtual host says of it. Its time counts from the first goodbye.
+    fn seen(self, closing: bool, closed: bool) -> Self {
+        match (self, closing, closed) {
+            (Self::Open, true, _) => Self::Refused(Instant::now() + CLOSE_TIMEOUT),
+            (Self::Open, false, true) => Self::Left(Instant::now() + CLOSE_TIMEOUT),
+            (phase, ..) => phase,
+        }
+    }
+
+    fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Open => None,
+            Self::Refused(until) | Self::Left(until) => Some(until),
+        }
+    }
 }
 
 struct Connection {
@@ -52,8 +89,7 @@ struct Connection {
     /// Something that has come waits in the buffer until the client may be listened to.
     stopped: bool,
     began: Instant,
-    /// Since when it is being closed by us.
-    closing: Option<Instant>,
+    phase: Phase,
 }
 
 /// Serves a connection until it ends.
@@ -70,17 +106,29 @@ pub(super) async fn serve(host: Rc<Host>, arrival: Arrival) {
     let heartbeat = Heartbeat::new(info.heartbeat, 0);
     let began = Instant::now();
     let (id, waker) = host.enter(info);
-    let mut connection =
-        Connection { host: Rc::clone(&host), id, socket, buffer, waker, heartbeat, stopped: false, began, closing: None };
+    let mut connection = Connection {
+        host: Rc::clone(&host),
+        id,
+        socket,
+        buffer,
+        waker,
+        heartbeat,
+        stopped: false,
+        began,
+        phase: Phase::Open,
+    };
     let end = connection.run().await;
     match &end {
         End::Closed => tracing::debug!(connection = name, "closed"),
+        End::Overdue => {
+            tracing::debug!(connection = name, "closed, the client took too long for its goodbye")
+        }
         End::Silent => tracing::warn!(connection = name, "missed heartbeats from client, connection closed"),
         End::Broken(error) => tracing::debug!(connection = name, %error, "broken"),
     }
     host.leave(id);
     drop(counted);
-    if matches!(end, End::Closed) && connection.closing.is_none() {
+    if matches!((end, connection.phase), (End::Closed, Phase::Left(_))) {
         connection.linger().await;
     }
 }
@@ -100,10 +148,7 @@ impl Connection {
                 Ok(wants_to_write) => wants_to_write,
                 Err(error) => return End::Broken(error),
             };
-            let (closed, may_read) = {
-                let vhost = self.host.vhost();
-                (vhost.is_closed(self.id), vhost.may_read(self.id))
-            };
+            let (closed, may_read) = self.look();
             if closed && !wants_to_write {
                 return End::Closed;
             }
@@ -117,6 +162,14 @@ impl Connection {
                 Err(error) => return End::Broken(error),
             }
         }
+    }
+
+    /// Whether all was said, and whether it is to be read from.
+    fn look(&mut self) -> (bool, bool) {
+        let vhost = self.host.vhost();
+        let closed = vhost.is_closed(self.id);
+        self.phase = self.phase.seen(vhost.is_closing(self.id), closed);
+        (closed, vhost.may_read(self.id))
     }
 
     /// A client that said goodbye closes the socket itself, as with RabbitMQ; nothing that it says counts any more.
@@ -222,11 +275,9 @@ impl Connection {
         Ok(left)
     }
 
-    fn next_beat(&mut self) -> Instant {
-        let closing = self.host.vhost().is_closing(self.id);
-        if closing {
-            let since = *self.closing.get_or_insert_with(Instant::now);
-            return since + CLOSE_TIMEOUT;
+    fn next_beat(&self) -> Instant {
+        if let Some(until) = self.phase.deadline() {
+            return until;
         }
         let wait = self.heartbeat.next_ms().map_or(3_600_000, |at| at.saturating_sub(self.passed_ms()));
         Instant::now() + Duration::from_millis(wait)
@@ -238,8 +289,8 @@ impl Connection {
 
     /// Does what is due by the clock.
     fn beat(&mut self) -> Option<End> {
-        if self.closing.is_some_and(|since| since.elapsed() >= CLOSE_TIMEOUT) {
-            return Some(End::Closed);
+        if let Some(until) = self.phase.deadline() {
+            return (Instant::now() >= until).then_some(End::Overdue);
         }
         match self.heartbeat.due(self.passed_ms()) {
             Beat::Quiet => None,
@@ -254,3 +305,6 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
