@@ -40,6 +40,7 @@ use crate::{
 pub(crate) mod clock;
 mod connection;
 mod counts;
+mod descriptors;
 mod front;
 mod handle;
 mod host;
@@ -212,9 +213,10 @@ fn spawn_front(
         let _in_runtime = runtime.enter();
         tokio::net::TcpListener::from_std(amqp).map_err(failed)?
     };
+    let most = descriptors::connections_max();
     let run = move || {
         runtime.block_on(async move {
-            tokio::spawn(front::accept(amqp, handshake, Arc::clone(&shared)));
+            tokio::spawn(front::accept(amqp, handshake, Arc::clone(&shared), most));
             tokio::spawn(watermarks::watch(watermarks, Arc::clone(&shared)));
             if let Some(management) = management {
                 tokio::spawn(crate::management::serve(management, shared));

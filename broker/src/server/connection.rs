@@ -94,7 +94,8 @@ struct Connection {
 
 /// Serves a connection until it ends.
 pub(super) async fn serve(host: Rc<Host>, arrival: Arrival) {
-    let Arrival { socket, buffer, info, counted } = arrival;
+    // The permit outlives the socket, which is dropped before it.
+    let Arrival { permit: _permit, socket, buffer, info, counted } = arrival;
     let socket = match TcpStream::from_std(socket) {
         Ok(socket) => socket,
         Err(error) => {

@@ -7,7 +7,7 @@ use bytes::{Buf, BytesMut};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
 
@@ -15,7 +15,7 @@ use super::{
     clock::now_ms,
     handle::VhostHandle,
     host::{Arrival, Command},
-    limits::{CONNECTIONS_MAX, HANDSHAKE_TIMEOUT},
+    limits::HANDSHAKE_TIMEOUT,
     shared::Shared,
 };
 use crate::{
@@ -37,9 +37,15 @@ const BUFFER_BYTES: usize = 16 * 1024;
 /// After an accept that failed for want of descriptors, so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts until it is dropped.
-pub(super) async fn accept(listener: TcpListener, config: Arc<ServerConfig>, shared: Arc<Shared>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+/// Accepts until it is dropped: `most` connections at a time, those that log in and those that have.
+pub(super) async fn accept(
+    listener: TcpListener,
+    config: Arc<ServerConfig>,
+    shared: Arc<Shared>,
+    most: usize,
+) {
+    let room = Arc::new(Semaphore::new(most));
+    let mut full = false;
     loop {
         let (socket, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -50,18 +56,20 @@ pub(super) async fn accept(listener: TcpListener, config: Arc<ServerConfig>, sha
             }
         };
         let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
-            tracing::warn!(%peer, "too many connections, one more is refused");
+            if !std::mem::replace(&mut full, true) {
+                tracing::warn!(%peer, most, "too many connections, more are refused until one ends");
+            }
             continue;
         };
+        full = false;
         let (config, shared) = (Arc::clone(&config), Arc::clone(&shared));
         tokio::spawn(async move {
-            let entering = Entering::new(socket, peer, config, shared);
+            let entering = Entering::new(socket, peer, config, shared, permit);
             match timeout(HANDSHAKE_TIMEOUT, entering.run()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::debug!(%peer, %error, "a client left while it logged in"),
                 Err(_) => tracing::warn!(%peer, "handshake timeout"),
             }
-            drop(permit);
         });
     }
 }
@@ -71,6 +79,7 @@ struct Entering {
     socket: TcpStream,
     peer: SocketAddr,
     shared: Arc<Shared>,
+    permit: OwnedSemaphorePermit,
     handshake: ServerHandshake,
     buffer: BytesMut,
     out: Vec<u8>,
@@ -89,11 +98,18 @@ enum Next {
 }
 
 impl Entering {
-    fn new(socket: TcpStream, peer: SocketAddr, config: Arc<ServerConfig>, shared: Arc<Shared>) -> Self {
+    fn new(
+        socket: TcpStream,
+        peer: SocketAddr,
+        config: Arc<ServerConfig>,
+        shared: Arc<Shared>,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
         Self {
             socket,
             peer,
             shared,
+            permit,
             handshake: ServerHandshake::new(config),
             buffer: BytesMut::with_capacity(BUFFER_BYTES),
             out: Vec::new(),
@@ -193,7 +209,8 @@ impl Entering {
             client_properties,
             connected_at_ms: now_ms(),
         };
-        let arrival = Arrival { socket: self.socket.into_std()?, buffer: self.buffer, info, counted };
+        let socket = self.socket.into_std()?;
+        let arrival = Arrival { socket, buffer: self.buffer, info, counted, permit: self.permit };
         if vhost.commands.send(Command::Connection(Box::new(arrival))).await.is_err() {
             tracing::warn!(vhost = vhost.name(), "the virtual host is ending, a connection is dropped");
         }

@@ -18,7 +18,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, watch};
 
 use super::{clock::now_ms, connection, limits::CheckpointPolicy, shared::Standing, watermarks::Alarms};
 use crate::{
@@ -66,6 +66,8 @@ pub(super) struct Arrival {
     pub(super) info: SessionInfo,
     /// Counts the connection until it is dropped.
     pub(super) counted: super::counts::Counted,
+    /// Its place among those that the broker holds at most; held for as long as the socket.
+    pub(super) permit: OwnedSemaphorePermit,
 }
 
 /// What the thread's tasks share.

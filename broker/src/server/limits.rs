@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Connections at most.
+/// Connections at most, where the system grants the descriptors.
 pub const CONNECTIONS_MAX: usize = 65_536;
 /// How long a client may take to log in: RabbitMQ's `handshake_timeout`.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);

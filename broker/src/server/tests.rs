@@ -4,6 +4,7 @@ mod alarms;
 mod client;
 mod heartbeat;
 mod rights;
+mod room;
 
 use std::net::{SocketAddr, TcpListener};
 

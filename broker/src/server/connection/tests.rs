@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use tokio::{task::LocalSet, time::timeout};
+use tokio::{sync::Semaphore, task::LocalSet, time::timeout};
 
 use super::{CLOSE_TIMEOUT, serve};
 use crate::{
@@ -57,8 +57,9 @@ fn arrival() -> (TcpStream, Arrival) {
         client_properties: FieldTable::new(),
         connected_at_ms: 1,
     };
+    let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("there is room");
     let counted = Arc::new(Counts::default()).count("guest", "/");
-    (client, Arrival { socket, buffer: BytesMut::new(), info, counted })
+    (client, Arrival { socket, buffer: BytesMut::new(), info, counted, permit })
 }
 
 #[tokio::test(start_paused = true)]
