@@ -67,6 +67,7 @@ mod timers;
 mod turn;
 mod tx;
 mod unacked;
+mod user_channels;
 pub mod views;
 mod visit;
 mod wire;
@@ -80,6 +81,7 @@ pub use records::{DeclaredQueue, declared_queues};
 pub use recover::RecoverError;
 pub use session::{SessionId, SessionInfo};
 pub use turn::{Purpose, Want};
+pub use user_channels::UserChannels;
 pub use visit::{Outcome, VISIT_CHANNEL, VisitPublish};
 
 use dead::Dead;

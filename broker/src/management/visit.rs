@@ -9,7 +9,7 @@ use crate::{
         frame::FRAME_MAX_UNLIMITED, method::Method, reply::Refusal, table::encode_table, value::FieldTable,
     },
     server::{VhostHandle, clock::now_ms},
-    vhost::{SessionId, SessionInfo, VISIT_CHANNEL, Vhost},
+    vhost::{SessionId, SessionInfo, UserChannels, VISIT_CHANNEL, Vhost},
 };
 
 /// Who visits.
@@ -35,6 +35,8 @@ impl Visitor {
     fn info(&self) -> SessionInfo {
         SessionInfo {
             user: self.user.clone(),
+            // A visit is a moment: it counts for itself.
+            user_channels: UserChannels::default(),
             peer: self.peer,
             local: self.local,
             frame_max: FRAME_MAX_UNLIMITED,

@@ -86,9 +86,9 @@ struct Connection {
     waker: Rc<Notify>,
     /// On a clock that nobody sets: milliseconds since `began`.
     heartbeat: Heartbeat,
+    began: Instant,
     /// Something that has come waits in the buffer until the client may be listened to.
     stopped: bool,
-    began: Instant,
     phase: Phase,
 }
 

@@ -1,11 +1,12 @@
-//! How many connections are open, by user and by virtual host: what their limits are measured against.
+//! How many connections are open, by user and by virtual host, and the channels of each user: what limits are measured
+//! against.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::access::decide::OpenConnections;
+use crate::{access::decide::OpenConnections, vhost::UserChannels};
 
 /// All counts. Touched when connections come and go, and by nothing else.
 #[derive(Debug, Default)]
@@ -13,16 +14,25 @@ pub(super) struct Counts(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    of_user: HashMap<String, u64>,
+    of_user: HashMap<String, OfUser>,
     of_vhost: HashMap<String, u64>,
+}
+
+/// What a user has open.
+#[derive(Debug, Default)]
+struct OfUser {
+    connections: u64,
+    channels: UserChannels,
 }
 
 impl Counts {
     /// What is open of a user and in a virtual host.
     pub(super) fn open(&self, user: &str, vhost: &str) -> OpenConnections {
         let state = self.state();
-        let count = |counts: &HashMap<String, u64>, name: &str| counts.get(name).copied().unwrap_or(0);
-        OpenConnections { of_user: count(&state.of_user, user), of_vhost: count(&state.of_vhost, vhost) }
+        OpenConnections {
+            of_user: state.of_user.get(user).map_or(0, |of_user| of_user.connections),
+            of_vhost: state.of_vhost.get(vhost).copied().unwrap_or(0),
+        }
     }
 
     /// Connections that are open.
@@ -33,9 +43,11 @@ impl Counts {
     /// Counts a connection until what is returned is dropped.
     pub(super) fn count(self: &Arc<Self>, user: &str, vhost: &str) -> Counted {
         let mut state = self.state();
-        *state.of_user.entry(user.to_owned()).or_insert(0) += 1;
+        let of_user = state.of_user.entry(user.to_owned()).or_default();
+        of_user.connections += 1;
+        let channels = of_user.channels.clone();
         *state.of_vhost.entry(vhost.to_owned()).or_insert(0) += 1;
-        Counted { counts: Arc::clone(self), user: user.to_owned(), vhost: vhost.to_owned() }
+        Counted { counts: Arc::clone(self), user: user.to_owned(), vhost: vhost.to_owned(), channels }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -50,21 +62,24 @@ pub(super) struct Counted {
     counts: Arc<Counts>,
     user: String,
     vhost: String,
+    /// Those that the user has open, in all its connections.
+    pub(super) channels: UserChannels,
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
         let mut state = self.counts.state();
-        uncount(&mut state.of_user, &self.user);
-        uncount(&mut state.of_vhost, &self.vhost);
-    }
-}
-
-fn uncount(counts: &mut HashMap<String, u64>, name: &str) {
-    if let Some(count) = counts.get_mut(name) {
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            counts.remove(name);
+        if let Some(of_user) = state.of_user.get_mut(&self.user) {
+            of_user.connections = of_user.connections.saturating_sub(1);
+            if of_user.connections == 0 {
+                state.of_user.remove(&self.user);
+            }
+        }
+        if let Some(of_vhost) = state.of_vhost.get_mut(&self.vhost) {
+            *of_vhost = of_vhost.saturating_sub(1);
+            if *of_vhost == 0 {
+                state.of_vhost.remove(&self.vhost);
+            }
         }
     }
 }

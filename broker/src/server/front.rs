@@ -200,6 +200,7 @@ impl Entering {
         let counted = self.shared.counts.count(&user.name, vhost.name());
         let info = SessionInfo {
             user,
+            user_channels: counted.channels.clone(),
             peer: self.peer,
             local,
             frame_max: if frame_max == 0 { crate::amqp::frame::FRAME_MAX_UNLIMITED } else { frame_max },

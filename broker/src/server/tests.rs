@@ -1,6 +1,7 @@
 //! Tests of a broker that runs, from its sockets and from what it shares.
 
 mod alarms;
+mod channels;
 mod client;
 mod heartbeat;
 mod rights;
@@ -11,7 +12,7 @@ use std::net::{SocketAddr, TcpListener};
 use super::{Broker, BrokerConfig, Shared, Watermarks};
 use crate::{
     amqp::{frame::FRAME_MAX_UNLIMITED, value::FieldTable},
-    vhost::{SessionInfo, VhostLimits},
+    vhost::{SessionInfo, UserChannels, VhostLimits},
 };
 
 /// No alarm.
@@ -56,6 +57,7 @@ impl Running {
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
         SessionInfo {
             user: self.shared().access().user("guest").expect("guest is there").clone(),
+            user_channels: UserChannels::default(),
             peer: address,
             local: address,
             frame_max: FRAME_MAX_UNLIMITED,

@@ -8,7 +8,7 @@
 
 use std::{collections::HashMap, rc::Rc};
 
-use super::{confirms::Confirms, tx::Transaction, unacked::Unacked};
+use super::{confirms::Confirms, tx::Transaction, unacked::Unacked, user_channels::OpenChannel};
 use crate::{amqp::content::Assembler, exchange::QueueId, queue::ConsumerId};
 
 /// Bytes of messages that a channel's unacknowledged deliveries hold in memory; those that the log has are let go of
@@ -69,6 +69,8 @@ pub(super) struct Channel {
     /// The consumer of `amq.rabbitmq.reply-to`: its tag and the key of its replies.
     pub(super) reply_to: Option<(Rc<str>, Rc<str>)>,
     pub(super) counts: ChannelCounts,
+    /// Counts it among its user's until it is gone.
+    _counted: OpenChannel,
 }
 
 /// What happened on a channel.
@@ -82,7 +84,7 @@ pub(super) struct ChannelCounts {
 }
 
 impl Channel {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(counted: OpenChannel) -> Self {
         Self {
             state: ChannelState::Open,
             mode: Mode::Plain,
@@ -96,6 +98,7 @@ impl Channel {
             last_queue: None,
             reply_to: None,
             counts: ChannelCounts::default(),
+            _counted: counted,
         }
     }
 

@@ -130,11 +130,11 @@ impl Vhost {
             self.refuse(at, &Refusal::new(ReplyCode::NotAllowed, text));
             return Ok(());
         }
-        let open = u64::try_from(open).unwrap_or(u64::MAX);
+        let (counted, open) = session.info.user_channels.open();
         self.access
             .open_channel(&session.info.user.name, open)
             .map_err(|refused| refuse::access(&refused))?;
-        session.open_channel(at.channel);
+        session.open_channel(at.channel, counted);
         self.stats.channels_opened += 1;
         self.answer(at, |number, out| channel::OpenOk {}.encode(number, out));
         Ok(())

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, rc::Rc};
 use super::{
     channel::Channel,
     outbox::{DELIVERIES_PAUSE_BYTES, Outbox, REPLIES_PAUSE_BYTES},
+    user_channels::{OpenChannel, UserChannels},
 };
 use crate::{
     access::{UserRef, permission::DecisionCache},
@@ -20,6 +21,8 @@ pub type SessionId = u32;
 pub struct SessionInfo {
     /// Who has logged in.
     pub user: UserRef,
+    /// What the user has open, here and elsewhere.
+    pub user_channels: UserChannels,
     /// The client's end.
     pub peer: SocketAddr,
     /// Our end.
@@ -146,13 +149,13 @@ impl Session {
     }
 
     /// Opens a channel that is not open.
-    pub(super) fn open_channel(&mut self, number: u16) {
+    pub(super) fn open_channel(&mut self, number: u16, counted: OpenChannel) {
         let at = usize::from(number);
         if self.channels.len() <= at {
             self.channels.resize_with(at + 1, || None);
         }
         if let Some(slot) = self.channels.get_mut(at) {
-            *slot = Some(Box::new(Channel::new()));
+            *slot = Some(Box::new(Channel::new(counted)));
         }
     }
 

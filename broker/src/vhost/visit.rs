@@ -53,14 +53,16 @@ impl Vhost {
     /// # Errors
     /// When its user may open no channel.
     pub fn visit(&mut self, info: SessionInfo, is_trusted: bool, now_ms: u64) -> Result<SessionId, Refusal> {
-        let user = info.user.name.clone();
+        let (counted, open) = info.user_channels.open();
         if !is_trusted {
-            self.access.open_channel(&user, 0).map_err(|refused| super::refuse::access(&refused))?;
+            self.access
+                .open_channel(&info.user.name, open)
+                .map_err(|refused| super::refuse::access(&refused))?;
         }
         let id = self.enter(info, now_ms);
         if let Some(session) = self.sessions.one_mut(id) {
             session.is_trusted = is_trusted;
-            session.open_channel(VISIT_CHANNEL);
+            session.open_channel(VISIT_CHANNEL, counted);
             self.stats.channels_opened += 1;
         }
         Ok(id)

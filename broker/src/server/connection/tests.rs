@@ -25,7 +25,7 @@ use crate::{
         counts::Counts,
         host::{Arrival, Host},
     },
-    vhost::{SessionInfo, Vhost, VhostLimits},
+    vhost::{SessionInfo, UserChannels, Vhost, VhostLimits},
 };
 
 /// More than sockets hold.
@@ -48,6 +48,7 @@ fn arrival() -> (TcpStream, Arrival) {
     socket.set_nonblocking(true).expect("a socket");
     let info = SessionInfo {
         user: Access::initial([1, 2, 3, 4]).user("guest").expect("guest is there").clone(),
+        user_channels: UserChannels::default(),
         peer,
         local: SocketAddr::from(([127, 0, 0, 1], 5672)),
         frame_max: 4096,

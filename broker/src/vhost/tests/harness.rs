@@ -13,7 +13,7 @@ use crate::{
         value::{FieldTable, FieldValue},
     },
     log::{checkpoint::CheckpointWriter, tests::sim_disk::SimDisk},
-    vhost::{Load, SessionId, SessionInfo, Vhost, VhostLimits},
+    vhost::{Load, SessionId, SessionInfo, UserChannels, Vhost, VhostLimits},
 };
 
 /// Frames of the tests are small, so that bodies are split.
@@ -66,6 +66,7 @@ impl World {
         client_properties.push("capabilities".to_owned(), FieldValue::Table(capabilities));
         let info = SessionInfo {
             user: access.user("guest").expect("guest is there").clone(),
+            user_channels: UserChannels::default(),
             peer: "127.0.0.1:40000".parse().expect("an address"),
             local: "127.0.0.1:5672".parse().expect("an address"),
             frame_max: FRAME_MAX,
