@@ -11,8 +11,9 @@
 use std::{
     io,
     net::TcpListener,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, PoisonError},
     thread::JoinHandle,
 };
 
@@ -58,7 +59,7 @@ pub use limits::{CONNECTIONS_MAX, HANDSHAKE_TIMEOUT};
 pub use shared::{Facts, Shared};
 pub use watermarks::{Alarms, Usage, Watermarks};
 
-use host::{COMMANDS_MAX, Command, Host};
+use host::{COMMANDS_MAX, Command, Ended, Host};
 
 /// Users, permissions and virtual hosts, below the data directory. No virtual host's directory has a dot in its name.
 pub(crate) const ACCESS_FILE: &str = "mq/access.json";
@@ -228,14 +229,18 @@ fn spawn_front(
 }
 
 impl Shared {
-    /// Opens the log of a virtual host and starts its threads; nothing where it runs already.
+    /// Opens the log of a virtual host and starts its threads; nothing where it runs already. Blocks.
     ///
     /// # Errors
     /// When it cannot be opened.
     pub fn open_vhost(&self, name: &str) -> Result<(), StartError> {
+        let _one_at_a_time = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         if self.vhost(name).is_some() {
             return Ok(());
         }
+        // One that broke: its log is let go of when its thread has ended.
+        let broken = self.state().threads.remove(name);
+        join(name, broken);
         let (commands, orders) = mpsc::channel(COMMANDS_MAX);
         let (log_id, fencing, thread) = self.spawn_host(name, commands.clone(), orders)?;
         let mut state = self.state();
@@ -271,18 +276,23 @@ impl Shared {
             match Vhost::recover(&vhost, state, appender, access, limits, clock::now_ms()) {
                 Ok(state) => {
                     let _starter_waits = tell.send(Ok(()));
-                    host::run(&runtime, &Host::new(state, log_id, jobs, reads), orders, standing);
+                    let host = Host::new(state, log_id, jobs, reads);
+                    // The panic of one must neither end others nor leave its log open.
+                    let ended =
+                        catch_unwind(AssertUnwindSafe(move || host::run(&runtime, &host, orders, standing)));
+                    if !matches!(ended, Ok(Ended::InOrder)) {
+                        tracing::error!(
+                            vhost,
+                            "a virtual host ended by a panic: it is down until it is started"
+                        );
+                    }
                 }
                 Err(error) => {
                     let _starter_waits = tell.send(Err(error));
                     drop((jobs, reads, orders));
                 }
             }
-            for thread in [log, reader] {
-                if thread.join().is_err() {
-                    tracing::error!(vhost, "a thread of the log ended by a panic");
-                }
-            }
+            join(&vhost, [log, reader]);
             drop(lock);
         };
         let handle = thread.spawn(run).map_err(failed)?;
@@ -298,6 +308,7 @@ impl Shared {
     /// # Errors
     /// When the directory cannot be removed.
     pub fn remove_vhost(&self, name: &str) -> io::Result<()> {
+        let _one_at_a_time = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         let (handle, thread) = {
             let mut state = self.state();
             (state.vhosts.remove(name), state.threads.remove(name))
@@ -307,11 +318,7 @@ impl Shared {
             let _ended_already = handle.commands.blocking_send(close_all_with(deleted));
             let _ended_already = handle.commands.blocking_send(Command::Stop);
         }
-        if let Some(thread) = thread
-            && thread.join().is_err()
-        {
-            tracing::error!(vhost = name, "the thread of a virtual host ended by a panic");
-        }
+        join(name, thread);
         match std::fs::remove_dir_all(open::directory(&self.data_dir, name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -333,10 +340,8 @@ impl Shared {
         if told.join().is_err() {
             tracing::error!("the virtual hosts could not be told to stop");
         }
-        for thread in threads.into_values() {
-            if thread.join().is_err() {
-                tracing::error!("the thread of a virtual host ended by a panic");
-            }
+        for (name, thread) in threads {
+            join(&name, [thread]);
         }
     }
 }
@@ -349,6 +354,14 @@ fn open_log(data_dir: &Path, vhost: &str) -> Result<(Lock, Opened<FileDisk>), St
         tracing::error!(vhost, %damage, "the log is damaged; what follows is kept");
     }
     Ok((lock, opened))
+}
+
+fn join(vhost: &str, threads: impl IntoIterator<Item = JoinHandle<()>>) {
+    for thread in threads {
+        if thread.join().is_err() {
+            tracing::error!(vhost, "a thread of a virtual host ended by a panic");
+        }
+    }
 }
 
 /// Closes every connection of a virtual host with these words, before it ends.

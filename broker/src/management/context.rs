@@ -77,7 +77,7 @@ impl Context {
         if !may {
             return Err(Failure::Denied("User not authorised to access virtual host".to_owned()));
         }
-        let running = self.shared.vhost(vhost).filter(|handle| !handle.has_ended());
+        let running = self.shared.vhost(vhost);
         running.ok_or_else(|| Failure::Unavailable(format!("vhost '{vhost}' is down")))
     }
 

@@ -110,7 +110,7 @@ async fn begin(context: &Context, endpoint: &str) -> Result<(Page, Totals), Fail
 /// All virtual hosts by name, with a handle of those that run.
 fn states(context: &Context) -> Vec<(String, Option<VhostHandle>)> {
     let access = context.access();
-    let running = |name: &str| context.shared.vhost(name).filter(|handle| !handle.has_ended());
+    let running = |name: &str| context.shared.vhost(name);
     access.vhosts().map(|vhost| (vhost.name.to_string(), running(&vhost.name))).collect()
 }
 

@@ -18,7 +18,7 @@ pub struct VhostHandle {
     pub fencing: u64,
 }
 
-/// A virtual host does not answer: it ends.
+/// A virtual host does not answer: it ends, or has ended by a panic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the virtual host is ending")]
 pub struct Ending;
@@ -29,9 +29,9 @@ impl VhostHandle {
         &self.name
     }
 
-    /// Whether its thread has ended.
-    pub fn has_ended(&self) -> bool {
-        self.commands.is_closed()
+    /// Whether its thread is there to answer.
+    pub(super) fn is_running(&self) -> bool {
+        !self.commands.is_closed()
     }
 
     /// Does something with the state on its thread, and brings back what comes of it.

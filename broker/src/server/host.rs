@@ -30,6 +30,7 @@ use crate::{
     vhost::{Blocked, Load, Loaded, Scanned, SessionId, SessionInfo, Vhost, Want},
 };
 
+mod fuse;
 mod goodbye;
 
 /// Commands that wait for the thread.
@@ -90,6 +91,17 @@ pub(super) struct Host {
     buffers: RefCell<Vec<BytesMut>>,
     left: Notify,
     sealed: Notify,
+    /// A task has panicked.
+    broken: Notify,
+}
+
+/// How a virtual host ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// As it was told to.
+    InOrder,
+    /// By a panic; what its log holds is whole.
+    Broken,
 }
 
 /// Serves a virtual host on this thread until it is told to stop.
@@ -98,15 +110,18 @@ pub(super) fn run(
     host: &Rc<Host>,
     mut orders: mpsc::Receiver<Command>,
     mut standing: watch::Receiver<Standing>,
-) {
+) -> Ended {
     tokio::task::LocalSet::new().block_on(runtime, async {
-        tokio::task::spawn_local(Rc::clone(host).write());
-        tokio::task::spawn_local(Rc::clone(host).tick());
+        host.spawn(Rc::clone(host).write());
+        host.spawn(Rc::clone(host).tick());
         let now = standing.borrow_and_update().clone();
         host.hear(now);
-        host.obey(&mut orders, &mut standing).await;
-        host.stop(&mut orders).await;
-    });
+        let ended = host.obey(&mut orders, &mut standing).await;
+        if ended == Ended::InOrder {
+            host.stop(&mut orders).await;
+        }
+        ended
+    })
 }
 
 impl Host {
@@ -126,6 +141,7 @@ impl Host {
             buffers: RefCell::default(),
             left: Notify::new(),
             sealed: Notify::new(),
+            broken: Notify::new(),
         })
     }
 
@@ -220,22 +236,23 @@ impl Host {
         }
     }
 
-    /// Does what others ask until they ask to stop.
-    async fn obey(
+    /// Does what others ask until they ask to stop, or something breaks.
+    pub(super) async fn obey(
         self: &Rc<Self>,
         commands: &mut mpsc::Receiver<Command>,
         standing: &mut watch::Receiver<Standing>,
-    ) {
+    ) -> Ended {
         loop {
             tokio::select! {
-                // What was said to all before a command holds for it.
+                // What is broken does nothing more, and what was said to all before a command holds for it.
                 biased;
+                () = self.broken.notified() => return Ended::Broken,
                 Ok(()) = standing.changed() => {
                     let now = standing.borrow_and_update().clone();
                     self.hear(now);
                 }
                 command = commands.recv() => match command {
-                    Some(Command::Stop) | None => return,
+                    Some(Command::Stop) | None => return Ended::InOrder,
                     Some(command) => self.command(command),
                 },
             }
@@ -245,7 +262,7 @@ impl Host {
     fn command(self: &Rc<Self>, command: Command) {
         match command {
             Command::Connection(arrival) => {
-                tokio::task::spawn_local(connection::serve(Rc::clone(self), *arrival));
+                self.spawn(connection::serve(Rc::clone(self), *arrival));
             }
             Command::Completed(completion) => self.completed(completion),
             Command::Loaded(want, loaded) => {

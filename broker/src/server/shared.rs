@@ -49,6 +49,8 @@ pub struct Shared {
     pub(super) usage: Mutex<Usage>,
     /// Held by who changes `standing.access`, while it is written to the disk as well.
     editing: Mutex<()>,
+    /// Held by who opens or removes a virtual host.
+    pub(super) opening: Mutex<()>,
     pub(super) state: Mutex<State>,
 }
 
@@ -85,6 +87,7 @@ impl Shared {
             standing: watch::Sender::new(Standing { access: Arc::new(access), alarms: Alarms::default() }),
             usage: Mutex::default(),
             editing: Mutex::new(()),
+            opening: Mutex::new(()),
             state: Mutex::new(State { vhosts: HashMap::new(), threads: HashMap::new() }),
         }
     }
@@ -118,14 +121,15 @@ impl Shared {
         self.standing.subscribe()
     }
 
-    /// A virtual host by its name.
+    /// A virtual host by its name, if it runs.
     pub fn vhost(&self, name: &str) -> Option<VhostHandle> {
-        self.state().vhosts.get(name).cloned()
+        self.state().vhosts.get(name).filter(|vhost| vhost.is_running()).cloned()
     }
 
-    /// All of them, by name.
+    /// All that run, by name.
     pub fn vhosts(&self) -> Vec<VhostHandle> {
-        let mut all: Vec<_> = self.state().vhosts.values().cloned().collect();
+        let mut all: Vec<_> =
+            self.state().vhosts.values().filter(|vhost| vhost.is_running()).cloned().collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
     }

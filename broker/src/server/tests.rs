@@ -4,6 +4,7 @@ mod alarms;
 mod channels;
 mod client;
 mod heartbeat;
+mod panics;
 mod rights;
 mod room;
 

@@ -9,7 +9,11 @@ use std::{
 };
 
 use bytes::BytesMut;
-use tokio::{sync::Semaphore, task::LocalSet, time::timeout};
+use tokio::{
+    sync::{Semaphore, mpsc, watch},
+    task::LocalSet,
+    time::timeout,
+};
 
 use super::{CLOSE_TIMEOUT, serve};
 use crate::{
@@ -22,8 +26,10 @@ use crate::{
         state::State,
     },
     server::{
+        Alarms,
         counts::Counts,
-        host::{Arrival, Host},
+        host::{Arrival, Ended, Host},
+        shared::Standing,
     },
     vhost::{SessionInfo, UserChannels, Vhost, VhostLimits},
 };
@@ -80,4 +86,18 @@ async fn a_client_that_says_goodbye_and_never_reads_is_let_go_of() {
         timeout(2 * CLOSE_TIMEOUT + Duration::from_secs(1), serving).await
     });
     assert!(ended.await.is_ok(), "it is still served");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_virtual_host_ends_with_a_task_that_panics() {
+    let access = Arc::new(Access::initial([1, 2, 3, 4]));
+    let (_say, mut standing) = watch::channel(Standing { access, alarms: Alarms::default() });
+    let (_order, mut orders) = mpsc::channel(1);
+    let local = LocalSet::new();
+    let ended = local.run_until(async {
+        let host = host();
+        host.spawn(async { panic!("as it should") });
+        timeout(Duration::from_secs(1), host.obey(&mut orders, &mut standing)).await
+    });
+    assert_eq!(ended.await, Ok(Ended::Broken));
 }
