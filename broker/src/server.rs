@@ -11,7 +11,6 @@
 use std::{
     io,
     net::TcpListener,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, PoisonError},
     thread::JoinHandle,
@@ -59,7 +58,7 @@ pub use limits::{CONNECTIONS_MAX, HANDSHAKE_TIMEOUT};
 pub use shared::{Facts, Shared};
 pub use watermarks::{Alarms, Usage, Watermarks};
 
-use host::{COMMANDS_MAX, Command, Ended, Host};
+use host::{COMMANDS_MAX, Command, Host};
 
 /// Users, permissions and virtual hosts, below the data directory. No virtual host's directory has a dot in its name.
 pub(crate) const ACCESS_FILE: &str = "mq/access.json";
@@ -276,16 +275,7 @@ impl Shared {
             match Vhost::recover(&vhost, state, appender, access, limits, clock::now_ms()) {
                 Ok(state) => {
                     let _starter_waits = tell.send(Ok(()));
-                    let host = Host::new(state, log_id, jobs, reads);
-                    // The panic of one must neither end others nor leave its log open.
-                    let ended =
-                        catch_unwind(AssertUnwindSafe(move || host::run(&runtime, &host, orders, standing)));
-                    if !matches!(ended, Ok(Ended::InOrder)) {
-                        tracing::error!(
-                            vhost,
-                            "a virtual host ended by a panic: it is down until it is started"
-                        );
-                    }
+                    host::run(&runtime, Host::new(state, log_id, jobs, reads), orders, standing);
                 }
                 Err(error) => {
                     let _starter_waits = tell.send(Err(error));

@@ -122,7 +122,7 @@ pub(super) async fn serve(host: Rc<Host>, arrival: Arrival) {
     match &end {
         End::Closed => tracing::debug!(connection = name, "closed"),
         End::Overdue => {
-            tracing::debug!(connection = name, "closed, the client took too long for its goodbye")
+            tracing::debug!(connection = name, "closed, the client took too long for its goodbye");
         }
         End::Silent => tracing::warn!(connection = name, "missed heartbeats from client, connection closed"),
         End::Broken(error) => tracing::debug!(connection = name, %error, "broken"),

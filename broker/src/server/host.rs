@@ -33,6 +33,8 @@ use crate::{
 mod fuse;
 mod goodbye;
 
+pub(super) use fuse::run;
+
 /// Commands that wait for the thread.
 pub(super) const COMMANDS_MAX: usize = 1024;
 /// Read buffers that wait to be used again.
@@ -105,7 +107,7 @@ pub(super) enum Ended {
 }
 
 /// Serves a virtual host on this thread until it is told to stop.
-pub(super) fn run(
+fn serve(
     runtime: &tokio::runtime::Runtime,
     host: &Rc<Host>,
     mut orders: mpsc::Receiver<Command>,
