@@ -155,6 +155,8 @@ impl Connection {
             }
             if self.stopped && may_read && !closed {
                 self.take_in();
+                // Others have their turn between two pieces of what one has sent.
+                tokio::task::yield_now().await;
                 continue;
             }
             match self.wait(may_read && !closed, wants_to_write).await {
