@@ -198,7 +198,11 @@ impl Sim {
         first.declare_exchange("both", "fanout", &[]);
         let direct = [("x-delayed-type", FieldValue::text("direct"))];
         first.declare_exchange("later", "x-delayed-message", &direct).bind("late", "later", "late");
-        first.bind("classic", "both", "").bind("quorum", "both", "").go(&mut self.world);
+        // A crash may have come between a declaration and its binding.
+        for queue in ["classic", "quorum"].into_iter().chain(self.extras.iter().map(String::as_str)) {
+            first.bind(queue, "both", "");
+        }
+        first.go(&mut self.world);
         first.vanish(&mut self.world);
         self.publishers = (0..PUBLISHERS).map(|_| self.world.client()).collect();
         for publisher in &mut self.publishers {
