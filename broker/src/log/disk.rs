@@ -4,6 +4,7 @@
 use std::{io, str::FromStr};
 
 use bytes::Bytes;
+use nix::errno::Errno;
 
 pub mod file;
 
@@ -113,6 +114,18 @@ pub trait Disk {
     /// # Errors
     /// From the system.
     fn free_bytes(&mut self) -> io::Result<u64>;
+}
+
+/// Whether the system was short of something else than room for a moment, or was interrupted: the same may succeed later.
+pub(crate) fn may_pass(error: &io::Error) -> bool {
+    let known = error.raw_os_error().map(Errno::from_raw);
+    is_no_descriptor(error) || matches!(known, Some(Errno::ENOMEM | Errno::EINTR))
+}
+
+/// Whether the system had no descriptor for a file: it was not opened, and nothing was done to it.
+pub(crate) fn is_no_descriptor(error: &io::Error) -> bool {
+    let known = error.raw_os_error().map(Errno::from_raw);
+    matches!(known, Some(Errno::EMFILE | Errno::ENFILE))
 }
 
 /// Replaces a file as a whole, by way of another name: after a crash it is the old one or the new one.

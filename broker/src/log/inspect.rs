@@ -64,7 +64,7 @@ pub struct QueueSummary {
 /// # Errors
 /// If it is none, of a later format, or cannot be read.
 pub fn inspect(directory: &Path) -> Result<Inspection, InspectError> {
-    let mut disk = FileDisk::new(directory);
+    let mut disk = FileDisk::new(directory).map_err(InspectError::NoLog)?;
     let text = read_start(&mut disk, FileName::Identity, IDENTITY_BYTES_MAX).map_err(InspectError::NoLog)?;
     let identity = Identity::decode(&String::from_utf8_lossy(&text))?;
     let recovered = recover(&mut disk, &identity.log)?;

@@ -1,7 +1,8 @@
 //! Opens the log of a virtual host: directory, lock, identity, recovery, and everything that serves it from then on.
 //!
 //! ```text
-//!  lock ─▶ identity (made, or read) ─▶ recover ─▶ make safe what was read ─▶ fencing number + 1 ─▶ appender, writer
+//!  lock ─▶ identity (made, or read) ─▶ recover ─▶ make safe what was read ─▶ remove what is of no use
+//!       ─▶ fencing number + 1 ─▶ appender, writer
 //! ```
 
 use std::{
@@ -100,7 +101,8 @@ pub fn open(data_dir: &Path, vhost: &str, options: Options) -> Result<(Lock, Ope
     let mut random = [0; 16];
     let source = fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random));
     source.map_err(|source| OpenError::Directory { path: "/dev/urandom".into(), source })?;
-    let opened = open_disk(FileDisk::new(&path), &path, vhost, LogId::from_random(random), options)?;
+    let disk = FileDisk::new(&path).map_err(|source| OpenError::Directory { path: path.clone(), source })?;
+    let opened = open_disk(disk, &path, vhost, LogId::from_random(random), options)?;
     Ok((lock, opened))
 }
 
@@ -146,20 +148,27 @@ pub(crate) fn open_disk<D: Disk>(
     let mut identity = identity(&mut disk, path, vhost, fresh)?;
     let mut recovered = recover(&mut disk, &identity.log)?;
     make_safe(&mut disk, &mut recovered).map_err(failed)?;
+    remove_useless(&mut disk, &recovered).map_err(failed)?;
     identity.fencing += 1;
     let content = identity.encode().into();
     replace(&mut disk, FileName::IdentityNew, FileName::Identity, content).map_err(failed)?;
-    // It must not take the place of the good one before it.
-    if recovered.damage.iter().any(|damage| damage.name == FileName::Checkpoint) {
-        disk.remove(FileName::Checkpoint).map_err(failed)?;
-    }
-    for segment in &recovered.useless {
-        disk.remove(FileName::Segment(*segment)).map_err(failed)?;
-    }
     let (log, end) = (identity.log, recovered.end);
     let appender = Appender::new(log, identity.fencing, end, recovered.next_segment, options);
     let writer = Writer::new(disk, options, end, recovered.next_segment);
     Ok(Opened { sums: Checksums::new(&log), identity, recovered, appender, writer })
+}
+
+/// Before anything new is written: on a full disk there may be no room for it otherwise.
+fn remove_useless<D: Disk>(disk: &mut D, recovered: &Recovered) -> io::Result<()> {
+    for segment in &recovered.useless {
+        disk.remove(FileName::Segment(*segment))?;
+    }
+    // It must not take the place of the good one before it.
+    if recovered.damage.iter().any(|damage| damage.name == FileName::Checkpoint) {
+        disk.remove(FileName::Checkpoint)?;
+    }
+    disk.remove(FileName::CheckpointNew)?;
+    disk.remove(FileName::IdentityNew)
 }
 
 fn identity<D: Disk>(disk: &mut D, path: &Path, vhost: &str, fresh: LogId) -> Result<Identity, OpenError> {

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!  run(group): [begin a segment: sync the one before] ─▶ write ─▶ sync ─▶ completed
-//!                         │ no room: Full, do the same group again later          │ failed: poisoned for good
+//!                         │ no room: Full, no descriptor or memory: Short         │ failed: poisoned for good
+//!                         └─▶ the same group again later
 //! ```
 //! A sync that failed is never tried again: the kernel may have dropped what it could not write, and says so once.
 
@@ -13,7 +14,7 @@ use bytes::Bytes;
 
 use super::{
     appender::Options,
-    disk::{Disk, FileName},
+    disk::{self, Disk, FileName},
     group::{Completed, Group, Write},
     position::Position,
 };
@@ -33,6 +34,16 @@ pub enum WriteError {
     /// The disk is full. Nothing is damaged: the same group may be run again.
     #[error("the disk is full")]
     Full,
+    /// The system is short of something else: descriptors, memory. As with [`Self::Full`], the same may be run again.
+    #[error("{operation} has to wait for {name}: {source}")]
+    Short {
+        /// What was tried.
+        operation: &'static str,
+        /// On which file.
+        name: FileName,
+        /// From the system.
+        source: io::Error,
+    },
     /// Nothing more will be written: what the disk holds can be known only by opening the log again.
     #[error("{operation} failed on {name}: {source}")]
     Failed {
@@ -46,6 +57,13 @@ pub enum WriteError {
     /// It failed before.
     #[error("the log has failed before: restart to recover it")]
     Poisoned,
+}
+
+impl WriteError {
+    /// Whether nothing is lost, and the same may be run again.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Full | Self::Short { .. })
+    }
 }
 
 /// Writes one log.
@@ -95,7 +113,8 @@ impl<D: Disk> Writer<D> {
     /// Writes a group, and makes it safe if it asks for that.
     ///
     /// # Errors
-    /// [`WriteError::Full`] if the disk is: the same group may be tried again. After any other nothing works.
+    /// [`WriteError::Full`] if the disk is, [`WriteError::Short`] if the system is: the same group may be tried again. After
+    /// any other nothing works.
     pub fn run(&mut self, group: &Group) -> Result<Completed, WriteError> {
         self.healthy()?;
         for write in &group.writes {
@@ -182,7 +201,10 @@ impl<D: Disk> Writer<D> {
         let next = self.next.filter(|next| next.segment == segment);
         if next.is_none() {
             // A disk without room for all of it may have some for what is to be written now.
-            let made = self.disk.create(name, bytes).or_else(|_| self.disk.create(name, 0));
+            let made = match self.disk.create(name, bytes) {
+                Err(error) if !disk::may_pass(&error) => self.disk.create(name, 0),
+                made => made,
+            };
             self.judge("making the segment", name, made)?;
             self.next = Some(Prepared { segment, bytes, filled: 0, safe: false });
         }
@@ -213,7 +235,7 @@ impl<D: Disk> Writer<D> {
     fn set_aside(&mut self, segment: u32) -> Result<Prepared, WriteError> {
         let (name, bytes) = (FileName::Segment(segment), u64::from(self.options.segment_bytes));
         let free = self.disk.free_bytes();
-        let free = free.map_err(|source| self.poison("asking for free space", name, source))?;
+        let free = self.judge("asking for free space", name, free)?;
         if free < bytes.saturating_add(self.options.free_bytes_min) {
             return Err(WriteError::Full);
         }
@@ -258,18 +280,24 @@ impl<D: Disk> Writer<D> {
         Ok(())
     }
 
+    /// Only where there was no descriptor no sync was tried.
     fn synced(&mut self, name: FileName, done: io::Result<()>) -> Result<(), WriteError> {
-        done.map_err(|source| self.poison("syncing", name, source))
+        let operation = "syncing";
+        done.map_err(|source| match disk::is_no_descriptor(&source) {
+            true => WriteError::Short { operation, name, source },
+            false => self.poison(operation, name, source),
+        })
     }
 
-    fn judge(
+    fn judge<T>(
         &mut self,
         operation: &'static str,
         name: FileName,
-        done: io::Result<()>,
-    ) -> Result<(), WriteError> {
+        done: io::Result<T>,
+    ) -> Result<T, WriteError> {
         done.map_err(|source| match source.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => WriteError::Full,
+            _ if disk::may_pass(&source) => WriteError::Short { operation, name, source },
             _ => self.poison(operation, name, source),
         })
     }

@@ -308,12 +308,12 @@ impl Host {
                 self.maybe_checkpoint();
                 self.sealed.notify_one();
             }
-            Completion::Full => {
-                tracing::warn!("the disk is full: publishers wait");
+            Completion::Full(error) => {
+                tracing::warn!(%error, "the log takes nothing more for now: publishers wait");
                 self.vhost().set_blocked(Blocked::DiskFull, true);
             }
             Completion::Room => {
-                tracing::info!("the disk has room again");
+                tracing::info!("the log has room again");
                 self.vhost().set_blocked(Blocked::DiskFull, false);
             }
             Completion::Checkpoint(position) => {

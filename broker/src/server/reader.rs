@@ -30,7 +30,7 @@ pub(super) fn spawn(
     done: mpsc::Sender<Command>,
 ) -> io::Result<(SyncSender<Load>, JoinHandle<()>)> {
     let (sender, loads) = sync_channel(READS_MAX);
-    let disk = FileDisk::new(directory);
+    let disk = FileDisk::new(directory)?;
     let thread = std::thread::Builder::new().name(format!("weft-read-{name}"));
     let handle = thread.spawn(move || run(disk, sums, &loads, &done))?;
     Ok((sender, handle))

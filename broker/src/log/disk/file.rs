@@ -17,6 +17,9 @@ use nix::{
 
 use super::{Disk, FileName};
 
+#[cfg(test)]
+mod tests;
+
 /// Files kept open: the segment being filled, the one prepared, the checkpoint, some that are read.
 const OPEN_FILES_MAX: usize = 16;
 
@@ -24,14 +27,25 @@ const OPEN_FILES_MAX: usize = 16;
 #[derive(Debug)]
 pub struct FileDisk {
     directory: PathBuf,
+    /// Kept open, so that a sync of it never wants for a descriptor.
+    handle: File,
     /// The most recently used last.
     open: VecDeque<(FileName, File)>,
 }
 
 impl FileDisk {
-    /// The log in this directory, which must be there.
-    pub fn new(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), open: VecDeque::new() }
+    /// The log in this directory.
+    ///
+    /// # Errors
+    /// If it is not there, or not to be opened.
+    pub fn new(directory: &Path) -> io::Result<Self> {
+        let handle = File::open(directory)?;
+        Ok(Self { directory: directory.to_owned(), handle, open: VecDeque::new() })
+    }
+
+    /// Closes a file that somebody else is about to remove: its space is free only then.
+    pub fn close(&mut self, name: FileName) {
+        self.open.retain(|(open, _)| *open != name);
     }
 
     fn path(&self, name: FileName) -> PathBuf {
@@ -53,10 +67,6 @@ impl FileDisk {
             self.open.pop_front();
         }
         self.open.push_back(entry);
-    }
-
-    fn forget(&mut self, name: FileName) {
-        self.open.retain(|(open, _)| *open != name);
     }
 }
 
@@ -86,7 +96,7 @@ impl Disk for FileDisk {
             let _ = fs::remove_file(&path);
             return Err(error);
         }
-        self.forget(name);
+        self.close(name);
         self.keep((name, file));
         Ok(())
     }
@@ -123,17 +133,17 @@ impl Disk for FileDisk {
     }
 
     fn sync_dir(&mut self) -> io::Result<()> {
-        File::open(&self.directory)?.sync_all()
+        self.handle.sync_all()
     }
 
     fn rename(&mut self, from: FileName, to: FileName) -> io::Result<()> {
-        self.forget(from);
-        self.forget(to);
+        self.close(from);
+        self.close(to);
         fs::rename(self.path(from), self.path(to))
     }
 
     fn remove(&mut self, name: FileName) -> io::Result<()> {
-        self.forget(name);
+        self.close(name);
         match fs::remove_file(self.path(name)) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             done => done,

@@ -1,7 +1,7 @@
 //! A log on a real file system.
 
 use super::*;
-use crate::log::{inspect::inspect, record::Record};
+use crate::log::{inspect::inspect, record::Record, tests::sim_disk::SimDisk};
 
 fn options() -> Options {
     Options { segment_bytes: 256 << 10, free_bytes_min: 0 }
@@ -29,6 +29,27 @@ fn what_was_written_is_there_at_the_next_opening_under_the_next_number() {
     let mut names: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     assert_eq!(names, ["00000001.seg", "identity", "lock"], "the prepared segment is gone");
+}
+
+#[test]
+fn a_full_disk_keeps_nobody_from_opening() {
+    let disk = SimDisk::new(1);
+    let open = || open_disk(disk.clone(), Path::new("sim"), "/", LogId::from_bytes([1; 16]), options());
+    let mut opened = open().unwrap();
+    opened.appender.append(&Record::Topology { key: "a", value: Some(b"{}") }, 0).unwrap();
+    opened.writer.run(&opened.appender.take_group(0).unwrap()).unwrap();
+    while !opened.writer.prepare_step().unwrap() {}
+    for left in [FileName::CheckpointNew, FileName::IdentityNew] {
+        disk.clone().create(left, 10).unwrap();
+    }
+    // A torn end is not cut: that would make room.
+    disk.damage(FileName::Segment(1), 100_000, 10);
+    disk.set_room(Some(0));
+    let used: usize = disk.names().into_iter().map(|name| disk.content(name).len()).sum();
+    disk.set_room(Some(used as u64));
+    let opened = open().unwrap();
+    assert!(opened.recovered.torn && opened.recovered.state.topology.contains_key("a"));
+    assert_eq!(disk.names(), [FileName::Segment(1), FileName::Identity]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use nix::errno::Errno;
 
 use crate::log::disk::{Disk, FileName};
 
@@ -31,6 +32,8 @@ struct Inner {
     /// Steps until the power goes.
     fuse: Option<u64>,
     fail_sync: bool,
+    /// After so many steps one fails with this number of an error.
+    refusal: Option<(u64, i32)>,
     off: bool,
     rng: fastrand::Rng,
     steps: u64,
@@ -64,6 +67,11 @@ impl SimDisk {
     /// The next sync fails.
     pub(crate) fn fail_next_sync(&self) {
         self.with(|inner| inner.fail_sync = true);
+    }
+
+    /// The system refuses one step, after so many others, and nothing of it is done.
+    pub(crate) fn refuse_after(&self, steps: u64, error: Errno) {
+        self.with(|inner| inner.refusal = Some((steps, error as i32)));
     }
 
     pub(crate) fn steps(&self) -> u64 {
@@ -150,6 +158,10 @@ impl Inner {
             return Err(io::Error::other("the power is off"));
         }
         self.steps += 1;
+        match self.refusal.take() {
+            Some((0, error)) => return Err(io::Error::from_raw_os_error(error)),
+            later => self.refusal = later.map(|(steps, error)| (steps - 1, error)),
+        }
         match &mut self.fuse {
             Some(0) => {
                 self.off = true;

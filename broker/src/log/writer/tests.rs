@@ -2,6 +2,8 @@
 
 use std::sync::mpsc::sync_channel;
 
+use nix::errno::Errno;
+
 use super::{
     thread::{Completion, Job, spawn},
     *,
@@ -128,6 +130,62 @@ fn after_a_failed_sync_nothing_is_written_and_nothing_synced_again() {
 }
 
 #[test]
+fn what_the_system_is_short_of_for_a_moment_is_asked_for_again() {
+    for error in [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM, Errno::EINTR] {
+        let mut disk = SimDisk::new(1);
+        let (mut appender, mut writer) = owner(&disk);
+        let (first, second) = (group(&mut appender, 1), group(&mut appender, 60));
+        for group in [&first, &second] {
+            disk.refuse_after(0, error);
+            let refused = writer.run(group);
+            assert!(matches!(refused, Err(WriteError::Short { .. })), "{error}: {refused:?}");
+            writer.run(group).unwrap();
+        }
+        disk.refuse_after(0, error);
+        assert!(matches!(writer.prepare_step(), Err(WriteError::Short { .. })), "{error}");
+        assert!(writer.prepare_step().unwrap());
+        disk.crash();
+        assert_eq!(recover(&mut disk, &log()).unwrap().state.topology.len(), 61);
+    }
+}
+
+#[test]
+fn a_sync_that_was_not_tried_is_tried_again_and_one_that_failed_is_not() {
+    for (error, tried) in
+        [(Errno::EMFILE, false), (Errno::ENFILE, false), (Errno::ENOMEM, true), (Errno::EINTR, true)]
+    {
+        let disk = SimDisk::new(1);
+        let (mut appender, mut writer) = owner(&disk);
+        writer.run(&group(&mut appender, 1)).unwrap();
+        let next = group(&mut appender, 1);
+        disk.refuse_after(1, error);
+        let refused = writer.run(&next).unwrap_err();
+        assert_eq!(refused.may_pass(), !tried, "{refused}");
+        assert_eq!(writer.run(&next).is_ok(), !tried, "{error}");
+    }
+}
+
+#[test]
+fn a_checkpoint_without_room_leaves_nothing_behind() {
+    let disk = SimDisk::new(1);
+    let (mut appender, mut writer) = owner(&disk);
+    writer.run(&group(&mut appender, 30)).unwrap();
+    while !writer.prepare_step().unwrap() {}
+    let state = recover(&mut disk.clone(), &log()).unwrap().state;
+    let (said, heard) = sync_channel(1000);
+    let (jobs, thread) =
+        spawn("/", writer, Box::new(move |completion| said.send(completion).unwrap())).unwrap();
+    disk.set_room(Some(0));
+    let checkpoint = Checkpoint { state, replay_from: appender.end() };
+    jobs.send(Job::Checkpoint(Box::new(CheckpointWriter::new(log(), checkpoint)))).unwrap();
+    let failed = heard.iter().find(|completion| matches!(completion, Completion::CheckpointFailed(_)));
+    assert!(failed.is_some());
+    assert!(!disk.names().contains(&FileName::CheckpointNew));
+    drop(jobs);
+    thread.join().unwrap();
+}
+
+#[test]
 fn a_record_larger_than_a_segment_has_one_of_its_own() {
     let mut disk = SimDisk::new(1);
     let (mut appender, mut writer) = owner(&disk);
@@ -152,7 +210,7 @@ fn the_thread_writes_in_order_holds_what_does_not_fit_and_ends_with_its_sender()
     disk.set_room(Some(0));
     jobs.send(Job::Group(group(&mut appender, 100))).unwrap();
     jobs.send(Job::Group(group(&mut appender, 1))).unwrap();
-    assert!(matches!(heard.recv().unwrap(), Completion::Full));
+    assert!(matches!(heard.recv().unwrap(), Completion::Full(WriteError::Full)));
     disk.set_room(None);
     let next: Vec<Completion> = (0..3).map(|_| heard.recv().unwrap()).collect();
     let numbers = next.iter().filter_map(|completion| match completion {

@@ -2,7 +2,7 @@
 //! the next segment and writes checkpoints, a little at a time, so that no group waits long.
 //!
 //! ```text
-//!  [idle] ──group──▶ [writing] ──▶ completion        full: [holding] ──every 100 ms──▶ the same group again
+//!  [idle] ──group──▶ [writing] ──▶ completion        full, short: [holding] ──every 100 ms──▶ the same group again
 //! ```
 
 use std::{
@@ -16,7 +16,7 @@ use std::{
 use super::{WriteError, Writer};
 use crate::log::{
     checkpoint::CheckpointWriter,
-    disk::Disk,
+    disk::{Disk, FileName},
     group::{Completed, Group},
     position::Position,
 };
@@ -46,9 +46,10 @@ pub enum Job {
 pub enum Completion {
     /// A group is written.
     Group(Completed),
-    /// The disk is full: groups are held and tried again, nothing is lost. Said once, until [`Self::Room`].
-    Full,
-    /// The disk has room again.
+    /// The disk is full, or the system short of something: groups are held and tried again, nothing is lost. Said once,
+    /// until [`Self::Room`].
+    Full(WriteError),
+    /// There is room again.
     Room,
     /// A checkpoint from which replay begins here is safe.
     Checkpoint(Position),
@@ -147,8 +148,8 @@ impl<D: Disk> Shell<D> {
                     self.idle = false;
                     (self.on)(Completion::Group(completed));
                 }
-                Err(WriteError::Full) => {
-                    self.set_full(true);
+                Err(error) if error.may_pass() => {
+                    self.set_full(Some(error));
                     return Ok(());
                 }
                 Err(error) => return Err(error),
@@ -170,19 +171,19 @@ impl<D: Disk> Shell<D> {
             Ok(ready) => {
                 self.idle = ready;
                 if self.held.is_empty() {
-                    self.set_full(false);
+                    self.set_full(None);
                 }
             }
-            Err(WriteError::Full) => self.set_full(true),
+            Err(error) if error.may_pass() => self.set_full(Some(error)),
             Err(error) => return Err(error),
         }
         Ok(())
     }
 
-    fn set_full(&mut self, full: bool) {
-        if full != self.full {
-            self.full = full;
-            (self.on)(if full { Completion::Full } else { Completion::Room });
+    fn set_full(&mut self, why: Option<WriteError>) {
+        if why.is_some() != self.full {
+            self.full = why.is_some();
+            (self.on)(why.map_or(Completion::Room, Completion::Full));
         }
     }
 
@@ -191,23 +192,38 @@ impl<D: Disk> Shell<D> {
         match checkpoint.step(self.writer.disk()) {
             Ok(false) => self.checkpoint = Some(checkpoint),
             Ok(true) => return self.finish_checkpoint(*checkpoint),
-            Err(error) => (self.on)(Completion::CheckpointFailed(error)),
+            Err(error) => self.checkpoint_failed(error),
         }
         Ok(())
+    }
+
+    /// The earlier ones hold; what was written of this one only takes room.
+    fn checkpoint_failed(&mut self, error: io::Error) {
+        // Whoever begins the next one removes it, too.
+        let _ = self.writer.disk().remove(FileName::CheckpointNew);
+        (self.on)(Completion::CheckpointFailed(error));
     }
 
     /// What the checkpoint stands on is made safe before it counts.
     fn finish_checkpoint(&mut self, checkpoint: CheckpointWriter) -> Result<(), WriteError> {
         let replay_from = checkpoint.replay_from();
-        if self.writer.sync()? < replay_from {
-            let early = io::Error::other("the log is not yet written up to the checkpoint's position");
-            (self.on)(Completion::CheckpointFailed(early));
-            return Ok(());
+        match self.writer.sync() {
+            Ok(durable) if durable >= replay_from => {}
+            Ok(_) => {
+                let early = "the log is not yet written up to the checkpoint's position";
+                self.checkpoint_failed(io::Error::other(early));
+                return Ok(());
+            }
+            Err(error) if error.may_pass() => {
+                self.checkpoint_failed(io::Error::other(error));
+                return Ok(());
+            }
+            Err(error) => return Err(error),
         }
-        (self.on)(match checkpoint.finish(self.writer.disk()) {
-            Ok(()) => Completion::Checkpoint(replay_from),
-            Err(error) => Completion::CheckpointFailed(error),
-        });
+        match checkpoint.finish(self.writer.disk()) {
+            Ok(()) => (self.on)(Completion::Checkpoint(replay_from)),
+            Err(error) => self.checkpoint_failed(error),
+        }
         Ok(())
     }
 }
