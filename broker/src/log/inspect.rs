@@ -4,17 +4,13 @@
 use std::path::Path;
 
 use super::{
-    disk::{Disk, FileDisk, FileName, read_start},
+    disk::{FileDisk, FileName, read_start},
     frame::Checksums,
     identity::{Identity, IdentityError},
     open::IDENTITY_BYTES_MAX,
     position::Position,
     record::Record,
-    recovery::{
-        RecoverError, Recovered, recover,
-        survey::{Segment, survey},
-        walk::{Step, Walk},
-    },
+    recovery::{RecoverError, Recovered, recover, survey::Segment, walk::Walk},
     segment::HEADER_BYTES,
 };
 
@@ -68,8 +64,7 @@ pub fn inspect(directory: &Path) -> Result<Inspection, InspectError> {
     let text = read_start(&mut disk, FileName::Identity, IDENTITY_BYTES_MAX).map_err(InspectError::NoLog)?;
     let identity = Identity::decode(&String::from_utf8_lossy(&text))?;
     let recovered = recover(&mut disk, &identity.log)?;
-    let names = disk.list().map_err(InspectError::NoLog)?;
-    let segments = survey(&mut disk, &names, &identity.log, &mut Vec::new())?.kept;
+    let segments = recovered.segments.clone();
     Ok(Inspection { disk, identity, recovered, segments })
 }
 
@@ -102,17 +97,11 @@ impl Inspection {
         let bytes = segment.limit.map_or(segment.bytes, u64::from);
         let sums = Checksums::new(&self.identity.log);
         let mut walk = Walk::new(&mut self.disk, segment.number, bytes, sums);
-        let mut at = Some(HEADER_BYTES);
-        while let Some(offset) = at {
-            let Step::Record(frame) = walk.step(offset)? else {
-                at = walk.next_record(offset.saturating_add(1))?;
-                continue;
-            };
+        walk.each_record(HEADER_BYTES, |offset, frame| {
             if let Ok(record) = Record::decode(frame.kind, frame.payload) {
                 each(Position::new(segment.number, offset), frame.bytes, &record);
             }
-            at = u32::try_from(frame.bytes).ok().and_then(|bytes| offset.checked_add(bytes));
-        }
-        Ok(())
+            true
+        })
     }
 }

@@ -2,7 +2,7 @@
 //! was safe is reported, and what follows it kept.
 //!
 //! ```text
-//!  survey (heads, fencing) ─▶ checkpoint ─▶ replay each segment ─▶ Recovered
+//!  checkpoint ─▶ survey (heads, fencing) ─▶ replay each segment ─▶ Recovered
 //!                                             bad bytes: │ before what a later mark calls safe ─▶ damage, go on behind
 //!                                                        └ else ─▶ the torn end: cut
 //! ```
@@ -25,7 +25,7 @@ mod tests;
 pub mod walk;
 
 use replay::Replay;
-use survey::{Survey, survey};
+use survey::{Segment, Survey, survey};
 
 /// Why a log cannot be recovered at all.
 #[derive(Debug, thiserror::Error)]
@@ -83,8 +83,10 @@ pub struct Recovered {
     pub torn: bool,
     /// Whether it was closed in order.
     pub clean: bool,
-    /// The number for the next segment.
+    /// The number for the next segment: above all files, and behind the end.
     pub next_segment: u32,
+    /// The segments that count, in order.
+    pub segments: Vec<Segment>,
     /// Files without a part in it: prepared and not begun, or of an older owner. They may be deleted.
     pub useless: Vec<u32>,
 }
@@ -96,14 +98,14 @@ pub struct Recovered {
 pub fn recover<D: Disk>(disk: &mut D, log: &LogId) -> Result<Recovered, RecoverError> {
     let mut damage = Vec::new();
     let names = disk.list().map_err(RecoverError::List)?;
-    let survey = survey(disk, &names, log, &mut damage)?;
     let base = base(disk, &names, log, &mut damage)?;
+    let survey = survey(disk, &names, log, base.replay_from, &mut damage)?;
     let mut replay = Replay::new(log, base, damage);
     for (at, segment) in survey.kept.iter().enumerate() {
         let open = at + 1 == survey.kept.len();
         replay.segment(disk, segment, open)?;
     }
-    Ok(conclude(replay, &survey))
+    Ok(conclude(replay, survey))
 }
 
 /// The last checkpoint that can be believed; without any, the beginning.
@@ -127,31 +129,32 @@ fn base<D: Disk>(
     Ok(Checkpoint::default())
 }
 
-fn conclude(replay: Replay, survey: &Survey) -> Recovered {
+fn conclude(replay: Replay, survey: Survey) -> Recovered {
     let end = replay.end();
     let mut recovered = Recovered {
         end,
         safe: replay.safe(),
         torn: replay.torn(),
         clean: replay.sealed() && replay.damage.is_empty(),
-        next_segment: survey.highest + 1,
-        useless: survey.useless.clone(),
+        next_segment: survey.highest.max(end.segment()).saturating_add(1),
+        segments: survey.kept,
+        useless: survey.useless,
         damage: replay.damage,
         state: replay.state,
     };
+    drop_missing(&mut recovered);
     // An unfinished chain that began in an earlier segment takes those after it along.
-    let after = survey.kept.iter().map(|segment| segment.number).filter(|number| *number > end.segment());
-    recovered.useless.extend(after);
+    let numbers = recovered.segments.iter().map(|segment| segment.number);
+    recovered.useless.extend(numbers.filter(|number| *number > end.segment()));
     for number in &recovered.useless {
         recovered.state.segments.remove(*number);
     }
-    drop_missing(&mut recovered, survey);
     recovered
 }
 
-/// References into segments that are gone: damage, and nothing to deliver.
-fn drop_missing(recovered: &mut Recovered, survey: &Survey) {
-    let is_there = |number: u32| survey.kept.iter().any(|segment| segment.number == number);
+/// References into segments that are gone, or that do not count: damage, and nothing to deliver.
+fn drop_missing(recovered: &mut Recovered) {
+    let is_there = |number: u32| recovered.segments.iter().any(|segment| segment.number == number);
     let state = &mut recovered.state;
     let missing: Vec<_> = state.segments.iter().filter(|(number, _)| !is_there(*number)).collect();
     for (number, held) in missing {

@@ -153,17 +153,13 @@ impl Replay {
         next: Option<u32>,
     ) -> Result<Position, RecoverError> {
         let mut safe = self.replay_from;
-        let mut at = next;
-        while let Some(offset) = at {
-            let Step::Record(frame) = walk.step(offset)? else {
-                at = walk.next_record(offset.saturating_add(1))?;
-                continue;
-            };
+        let Some(next) = next else { return Ok(safe) };
+        walk.each_record(next, |_, frame| {
             if let Ok(Record::Mark { durable, .. }) = Record::decode(frame.kind, frame.payload) {
                 safe = safe.max(durable);
             }
-            at = u32::try_from(frame.bytes).ok().and_then(|bytes| offset.checked_add(bytes));
-        }
+            true
+        })?;
         Ok(safe)
     }
 

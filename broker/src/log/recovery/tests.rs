@@ -9,7 +9,9 @@ use super::*;
 use crate::log::{
     FORMAT,
     appender::{Appender, Options},
+    checkpoint::CheckpointWriter,
     group::{Completed, Group},
+    index::Slot,
     record::{Record, SeqRange},
     segment::SegmentHeader,
     tests::sim_disk::SimDisk,
@@ -48,6 +50,31 @@ impl Owner {
         let completed = self.writer.run(&self.appender.take_group(0).unwrap()).unwrap();
         self.appender.completed(completed);
     }
+}
+
+/// A checkpoint of this state, as of now.
+fn checkpoint(disk: &SimDisk, owner: &mut Owner, state: State) {
+    let replay_from = owner.appender.checkpoint_position().unwrap();
+    let mut writer = CheckpointWriter::new(log(), Checkpoint { state, replay_from });
+    while !writer.step(&mut disk.clone()).unwrap() {}
+    writer.finish(&mut disk.clone()).unwrap();
+}
+
+/// Zeros in a segment, from one byte to another.
+fn blank(disk: &SimDisk, segment: u32, range: std::ops::Range<usize>) {
+    let mut content = disk.content(FileName::Segment(segment));
+    content[range].fill(0);
+    disk.set_content(FileName::Segment(segment), content);
+}
+
+/// Many declarations over several segments.
+fn many(disk: &SimDisk) -> Owner {
+    let mut owner = Owner::new(disk, 1, Position::NONE, 1);
+    for number in 0..100 {
+        owner.declare(&format!("{number:02}"), &[1; 100]);
+    }
+    assert!(owner.appender.segment() > 3);
+    owner
 }
 
 fn recovered(disk: &SimDisk) -> Recovered {
@@ -156,6 +183,75 @@ fn a_damaged_head_is_reported_and_its_records_kept() {
     let found = recovered(&disk);
     assert_eq!(keys(&found).len(), 6);
     assert_eq!(found.damage, [Damage { name: FileName::Segment(1), offset: 0, bytes: 64 }]);
+}
+
+#[test]
+fn a_head_of_zeros_before_what_was_safe_is_damage_and_its_records_are_kept() {
+    let (disk, _) = six();
+    blank(&disk, 1, 0..64);
+    let found = recovered(&disk);
+    assert_eq!(keys(&found).len(), 6);
+    assert_eq!(found.damage, [Damage { name: FileName::Segment(1), offset: 0, bytes: 64 }]);
+    assert!(found.useless.is_empty());
+}
+
+#[test]
+fn a_head_of_zeros_before_what_was_never_safe_is_a_torn_end() {
+    let disk = SimDisk::new(1);
+    Owner::new(&disk, 1, Position::NONE, 1).declare("a", &[1; 1000]);
+    blank(&disk, 1, 0..64);
+    let found = recovered(&disk);
+    assert_eq!((keys(&found).len(), found.damage.len(), found.useless), (0, 0, vec![1]));
+}
+
+#[test]
+fn a_segment_of_zeros_below_another_is_damage_and_stays() {
+    let disk = SimDisk::new(1);
+    many(&disk);
+    blank(&disk, 2, 0..SEGMENT_BYTES as usize);
+    let found = recovered(&disk);
+    assert!(
+        found.damage.iter().all(|damage| damage.name == FileName::Segment(2)) && !found.damage.is_empty()
+    );
+    assert!(found.useless.is_empty());
+}
+
+#[test]
+fn a_segment_of_zeros_up_to_the_checkpoint_is_damage_and_stays() {
+    let (disk, _) = six();
+    let found = recovered(&disk);
+    let mut owner = Owner::new(&disk, 2, found.end, found.next_segment);
+    checkpoint(&disk, &mut owner, found.state);
+    blank(&disk, 1, 0..SEGMENT_BYTES as usize);
+    let found = recovered(&disk);
+    assert_eq!(found.damage, [Damage { name: FileName::Segment(1), offset: 0, bytes: 64 }]);
+    assert_eq!((keys(&found).len(), found.useless), (6, vec![]));
+}
+
+#[test]
+fn a_new_segment_lies_behind_the_end_also_where_files_are_missing() {
+    let disk = SimDisk::new(1);
+    let mut owner = many(&disk);
+    let state = recovered(&disk).state;
+    checkpoint(&disk, &mut owner, state);
+    let last = owner.appender.segment();
+    disk.clone().remove(FileName::Segment(last)).unwrap();
+    let found = recovered(&disk);
+    assert_eq!((found.end.segment(), found.next_segment), (last, last + 1));
+}
+
+#[test]
+fn a_message_in_a_segment_that_does_not_count_is_damage() {
+    let (disk, _) = six();
+    let found = recovered(&disk);
+    let mut owner = Owner::new(&disk, 2, found.end, found.next_segment);
+    let mut state = found.state;
+    state.insert(1, 1, Slot { position: Position::new(2, 64), size: 10, ..Slot::default() });
+    checkpoint(&disk, &mut owner, state);
+    disk.clone().create(FileName::Segment(2), SEGMENT_BYTES.into()).unwrap();
+    let found = recovered(&disk);
+    assert!(matches!(found.damage[..], [Damage { name: FileName::Segment(2), .. }]), "{:?}", found.damage);
+    assert!(found.state.queues[&1].index.is_empty());
 }
 
 #[test]

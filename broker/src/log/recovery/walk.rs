@@ -84,6 +84,26 @@ impl<'d, D: Disk> Walk<'d, D> {
         Ok(None)
     }
 
+    /// Every record at this offset or after it that can be read, for as long as `each` wants them.
+    pub(crate) fn each_record(
+        &mut self,
+        from: u32,
+        mut each: impl FnMut(u32, &Frame<'_>) -> bool,
+    ) -> Result<(), RecoverError> {
+        let mut at = Some(from);
+        while let Some(offset) = at {
+            let Step::Record(frame) = self.step(offset)? else {
+                at = self.next_record(offset.saturating_add(1))?;
+                continue;
+            };
+            if !each(offset, &frame) {
+                return Ok(());
+            }
+            at = u32::try_from(frame.bytes).ok().and_then(|bytes| offset.checked_add(bytes));
+        }
+        Ok(())
+    }
+
     /// Whether nothing was written at this offset or after it.
     pub(crate) fn is_blank_from(&mut self, offset: u32) -> Result<bool, RecoverError> {
         Ok(self.next_written(offset)?.is_none())
