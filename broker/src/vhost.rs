@@ -358,7 +358,8 @@ impl Vhost {
 
     /// Whether all is written, or can't be.
     pub fn is_sealed(&self) -> bool {
-        self.is_poisoned() || (self.store.pending_bytes() == 0 && !self.store.is_writing())
+        let is_written = self.store.pending_bytes() == 0 && !self.store.is_writing();
+        self.is_poisoned() || (is_written && self.store.is_sealed())
     }
 
     fn memory(&self) -> Memory {

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!  append, settle ──▶ [collecting] ──take_group──▶ [with the writer] ──completed──▶ durable
+//!  seal ──────────────────────────── once all is durable: a group with the seal alone
 //! ```
 //! A group begins with a mark that says what was safe by then; recovery can so tell a torn end from damage.
 
@@ -14,13 +15,16 @@ use super::{
     group::{Completed, Group, Write},
     identity::LogId,
     position::Position,
-    record::{Body, MessageFlags, Record},
+    record::{Body, Record},
     segment::{HEADER_BYTES, SegmentHeader},
     settles::Settles,
 };
 
+mod need;
 #[cfg(test)]
 mod tests;
+
+use need::{Need, need};
 
 /// An acknowledgement older than this is not forgotten, whatever happens.
 pub const ACK_SYNC_MS_MAX: u64 = 200;
@@ -56,15 +60,15 @@ pub struct TooLarge {
     pub bytes: usize,
 }
 
-/// How soon what was appended must be safe. The order matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Need {
-    /// Never: a restart loses it anyway.
-    Never,
-    /// Within [`ACK_SYNC_MS_MAX`].
-    Soon,
-    /// With its group.
-    Now,
+/// How the log ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seal {
+    /// Not yet.
+    Open,
+    /// In order, as soon as all before is safe.
+    Asked,
+    /// With what was written between these positions.
+    Written { from: Position, to: Position },
 }
 
 /// Collects groups.
@@ -86,6 +90,7 @@ pub struct Appender {
     marked: bool,
     chained: bool,
     sync_now: bool,
+    seal: Seal,
     /// Since when something waits that must be safe soon.
     soon_since_ms: Option<u64>,
     settles: Settles,
@@ -114,6 +119,7 @@ impl Appender {
             marked: false,
             chained: false,
             sync_now: false,
+            seal: Seal::Open,
             soon_since_ms: None,
             settles: Settles::default(),
             writes: Vec::new(),
@@ -172,12 +178,16 @@ impl Appender {
         self.sync_now = true;
     }
 
-    /// Ends the log in order: the next group closes it.
+    /// Ends the log in order: once all of it is safe, a group of its own closes it. So whoever reads the seal knows that
+    /// what came before it was safe.
     pub fn seal(&mut self) {
-        self.flush_settles();
-        // The smallest of records cannot be too large.
-        let _ = self.place(&Record::Seal);
+        self.seal = Seal::Asked;
         self.sync_now = true;
+    }
+
+    /// Whether the group that closes the log was taken.
+    pub fn is_sealed(&self) -> bool {
+        matches!(self.seal, Seal::Written { .. })
     }
 
     /// When [`Self::take_group`] will have something that can wait no longer, in milliseconds since 1970.
@@ -196,6 +206,7 @@ impl Appender {
             return None;
         }
         self.flush_settles();
+        self.place_seal();
         self.finish_write();
         let group =
             Group { number: self.group, end: self.end, writes: std::mem::take(&mut self.writes), sync };
@@ -203,7 +214,7 @@ impl Appender {
         self.marked = false;
         self.collected = 0;
         if sync {
-            self.sync_now = false;
+            self.sync_now = self.seal == Seal::Asked;
             self.soon_since_ms = None;
         }
         Some(group)
@@ -236,7 +247,21 @@ impl Appender {
             return None;
         }
         self.flush_settles();
-        Some(self.end)
+        Some(match self.seal {
+            // So that replay meets the seal.
+            Seal::Written { from, to } if to == self.end => from,
+            _ => self.end,
+        })
+    }
+
+    /// Once this is durable, so is all that was appended or gathered so far.
+    pub fn settled_at(&self) -> Position {
+        if self.settles.is_empty() { self.end } else { Position::from_raw(self.end.raw().saturating_add(1)) }
+    }
+
+    /// Segments below this one take no more records.
+    pub fn closed_before(&self) -> u32 {
+        if self.segment == 0 { self.next_segment } else { self.segment }
     }
 
     /// Bytes collected for the next group.
@@ -265,6 +290,15 @@ impl Appender {
             let _ = self.place(record);
         });
         self.settles = settles;
+    }
+
+    fn place_seal(&mut self) {
+        if self.seal == Seal::Asked && !self.marked && self.durable == self.end {
+            let from = self.end;
+            // The smallest of records cannot be too large.
+            let _ = self.place(&Record::Seal);
+            self.seal = Seal::Written { from, to: self.end };
+        }
     }
 
     /// Marks the group if it is new, and writes the record.
@@ -362,14 +396,4 @@ fn sizes(bytes: usize) -> Option<(u32, u32)> {
     let size = u32::try_from(bytes).ok()?;
     let len = size - u32::try_from(PREFIX_BYTES).ok()?;
     (FRAME_BYTES..=RECORD_BYTES_MAX).contains(&bytes).then_some((len, size))
-}
-
-fn need(record: &Record<'_>) -> Need {
-    match record {
-        Record::Message(message) if message.flags.contains(MessageFlags::SPILLED_TRANSIENT) => Need::Never,
-        Record::Message(message) if message.flags.contains(MessageFlags::PERSISTENT) => Need::Now,
-        Record::Topology { .. } | Record::Forget { .. } | Record::Seal => Need::Now,
-        Record::Mark { .. } | Record::ChainEnd => Need::Never,
-        _ => Need::Soon,
-    }
 }

@@ -237,6 +237,11 @@ impl Store {
         Some(position)
     }
 
+    /// Whether what closes the log was handed out.
+    pub(super) fn is_sealed(&self) -> bool {
+        self.appender.is_sealed()
+    }
+
     /// The segment being filled.
     pub(super) fn active_segment(&self) -> u32 {
         self.appender.segment()

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::*;
-use crate::log::record::{Message, Target};
+use crate::log::record::{Message, MessageFlags, Target};
 
 fn appender() -> Appender {
     let options = Options { segment_bytes: 64 << 10, free_bytes_min: 0 };

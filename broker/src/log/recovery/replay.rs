@@ -146,7 +146,7 @@ impl Replay {
         Ok(Gap::Damage { until: next.map_or(safe, |next| next.min(safe)) })
     }
 
-    /// What the marks behind a gap call safe.
+    /// What the marks behind a gap call safe. A seal has a group of its own: its mark calls safe all that came before it.
     fn safe_after<D: Disk>(
         &self,
         walk: &mut Walk<'_, D>,

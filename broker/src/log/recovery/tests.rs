@@ -348,6 +348,35 @@ fn a_sealed_log_is_clean_and_another_is_not() {
 }
 
 #[test]
+fn a_log_that_was_left_with_a_checkpoint_is_clean_as_well() {
+    let (disk, _) = six();
+    let found = recovered(&disk);
+    let mut owner = Owner::new(&disk, 2, found.end, found.next_segment);
+    owner.appender.seal();
+    owner.write();
+    checkpoint(&disk, &mut owner, found.state);
+    let found = recovered(&disk);
+    assert!(found.clean);
+    assert_eq!((keys(&found).len(), found.end), (6, owner.appender.end()));
+}
+
+#[test]
+fn damage_in_the_last_group_before_the_seal_is_no_torn_end() {
+    let disk = SimDisk::new(1);
+    let mut owner = Owner::new(&disk, 1, Position::NONE, 1);
+    owner.declare("a", &[1; 100]);
+    let last = owner.appender.append(&Record::Topology { key: "b", value: Some(&[2; 100]) }, 0).unwrap();
+    owner.appender.seal();
+    owner.write();
+    owner.write();
+    assert!(recovered(&disk).clean);
+    disk.damage(FileName::Segment(1), last.offset() as usize + 20, 4);
+    let found = recovered(&disk);
+    assert!(matches!(found.damage[..], [damage] if damage.offset == u64::from(last.offset())));
+    assert_eq!((keys(&found), found.clean), (vec!["a"], false));
+}
+
+#[test]
 fn a_head_of_another_log_is_not_taken_for_ours() {
     let (disk, _) = six();
     let header = SegmentHeader {

@@ -141,12 +141,17 @@ impl World {
     fn close(&mut self) {
         let owner = self.opened.identity.fencing;
         self.opened.appender.seal();
-        self.settle_gathered();
+        // What is left, and the seal after it.
+        self.group();
         self.group();
         let same = self.opened.identity.fencing == owner;
         let appender = &self.opened.appender;
-        let closed = same && self.held.is_none() && appender.durable() == appender.end();
-        self.reopen(true, closed);
+        let sealed = appender.is_sealed() && appender.durable() == appender.end();
+        let closed = same && self.held.is_none() && sealed;
+        if closed {
+            self.checkpoint();
+        }
+        self.reopen(true, closed && self.opened.identity.fencing == owner);
     }
 
     fn nth(&self, queue: u32, nth: usize) -> Option<u64> {
