@@ -20,14 +20,16 @@ use std::{
 use bytes::BytesMut;
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, watch};
 
-use super::{clock::now_ms, connection, limits::CheckpointPolicy, shared::Standing, watermarks::Alarms};
+use super::{
+    clock::now_ms, connection, limits::CheckpointPolicy, reader::Read, shared::Standing, watermarks::Alarms,
+};
 use crate::{
     log::{
         checkpoint::CheckpointWriter,
         identity::LogId,
         writer::thread::{Completion, Job},
     },
-    vhost::{Blocked, Load, Loaded, Scanned, SessionId, SessionInfo, Vhost, Want},
+    vhost::{Blocked, Loaded, Scanned, SessionId, SessionInfo, Vhost, Want},
 };
 
 mod fuse;
@@ -55,6 +57,8 @@ pub(super) enum Command {
     Loaded(Want, Vec<Loaded>),
     /// A piece of a segment was read, to be compacted.
     Scanned(Scanned),
+    /// These segments are read no more: they may be removed.
+    Closed(Vec<u32>),
     /// Something to be done with the state.
     Call(Call),
     /// End in order.
@@ -78,9 +82,9 @@ pub(super) struct Host {
     vhost: RefCell<Vhost>,
     wakers: RefCell<HashMap<SessionId, Rc<Notify>>>,
     jobs: RefCell<Option<SyncSender<Job>>>,
-    reads: RefCell<Option<SyncSender<Load>>>,
-    /// Loads that found the reader busy.
-    waiting_loads: RefCell<VecDeque<Load>>,
+    reads: RefCell<Option<SyncSender<Read>>>,
+    /// What found the reader busy.
+    waiting_reads: RefCell<VecDeque<Read>>,
     /// Something may be there for the log.
     log_work: Notify,
     /// The next deadline may have changed.
@@ -127,13 +131,13 @@ fn serve(
 }
 
 impl Host {
-    pub(super) fn new(vhost: Vhost, log: LogId, jobs: SyncSender<Job>, reads: SyncSender<Load>) -> Rc<Self> {
+    pub(super) fn new(vhost: Vhost, log: LogId, jobs: SyncSender<Job>, reads: SyncSender<Read>) -> Rc<Self> {
         Rc::new(Self {
             vhost: RefCell::new(vhost),
             wakers: RefCell::default(),
             jobs: RefCell::new(Some(jobs)),
             reads: RefCell::new(Some(reads)),
-            waiting_loads: RefCell::default(),
+            waiting_reads: RefCell::default(),
             log_work: Notify::new(),
             retimed: Notify::new(),
             armed_ms: Cell::new(u64::MAX),
@@ -181,21 +185,21 @@ impl Host {
                 waker.notify_one();
             }
         }
-        self.waiting_loads.borrow_mut().extend(end.loads);
-        self.send_loads();
+        self.waiting_reads.borrow_mut().extend(end.loads.into_iter().map(Read::Load));
+        self.send_reads();
         self.log_work.notify_one();
         if deadline.is_some_and(|deadline| deadline < self.armed_ms.get()) {
             self.retimed.notify_one();
         }
     }
 
-    fn send_loads(&self) {
+    fn send_reads(&self) {
         let reads = self.reads.borrow();
         let Some(reads) = reads.as_ref() else { return };
-        let mut waiting = self.waiting_loads.borrow_mut();
-        while let Some(load) = waiting.pop_front() {
-            if let Err(TrySendError::Full(load) | TrySendError::Disconnected(load)) = reads.try_send(load) {
-                waiting.push_front(load);
+        let mut waiting = self.waiting_reads.borrow_mut();
+        while let Some(read) = waiting.pop_front() {
+            if let Err(TrySendError::Full(read) | TrySendError::Disconnected(read)) = reads.try_send(read) {
+                waiting.push_front(read);
                 return;
             }
         }
@@ -275,6 +279,10 @@ impl Host {
                 self.vhost().scanned(&scanned, now_ms());
                 self.end_turn();
             }
+            Command::Closed(segments) => {
+                self.job(Job::Remove(segments));
+                self.send_reads();
+            }
             Command::Call(call) => {
                 call(&mut self.vhost());
                 self.end_turn();
@@ -335,10 +343,12 @@ impl Host {
         self.end_turn();
     }
 
+    /// The reader closes them first, behind all that it was to read: a file that is open takes its space still.
     fn reclaim(&self) {
         let dead = self.vhost().take_reclaimable();
         if !dead.is_empty() {
-            self.job(Job::Remove(dead));
+            self.waiting_reads.borrow_mut().push_back(Read::Close(dead));
+            self.send_reads();
         }
     }
 

@@ -12,15 +12,27 @@ use tokio::sync::mpsc;
 use super::host::Command;
 use crate::{
     log::{
-        disk::FileDisk,
+        disk::{FileDisk, FileName},
         frame::Checksums,
         reader::{Wanted, read_run, scan_segment},
     },
     vhost::{Load, Loaded, Missing, Purpose, Scanned},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// Reads that wait; the virtual host keeps what does not fit.
 pub(super) const READS_MAX: usize = 64;
+
+/// What the thread does, in the order in which it is asked.
+#[derive(Debug)]
+pub(super) enum Read {
+    /// Reads messages.
+    Load(Load),
+    /// Closes segments that are to be removed: all that was asked of them before is read by then.
+    Close(Vec<u32>),
+}
 
 /// Starts the thread. It ends when the sender is dropped.
 pub(super) fn spawn(
@@ -28,16 +40,26 @@ pub(super) fn spawn(
     directory: &Path,
     sums: Checksums,
     done: mpsc::Sender<Command>,
-) -> io::Result<(SyncSender<Load>, JoinHandle<()>)> {
-    let (sender, loads) = sync_channel(READS_MAX);
+) -> io::Result<(SyncSender<Read>, JoinHandle<()>)> {
+    let (sender, reads) = sync_channel(READS_MAX);
     let disk = FileDisk::new(directory)?;
     let thread = std::thread::Builder::new().name(format!("weft-read-{name}"));
-    let handle = thread.spawn(move || run(disk, sums, &loads, &done))?;
+    let handle = thread.spawn(move || run(disk, sums, &reads, &done))?;
     Ok((sender, handle))
 }
 
-fn run(mut disk: FileDisk, sums: Checksums, loads: &Receiver<Load>, done: &mpsc::Sender<Command>) {
-    while let Ok(Load { want, places }) = loads.recv() {
+fn run(mut disk: FileDisk, sums: Checksums, reads: &Receiver<Read>, done: &mpsc::Sender<Command>) {
+    while let Ok(read) = reads.recv() {
+        let Load { want, places } = match read {
+            Read::Load(load) => load,
+            Read::Close(segments) => {
+                segments.iter().for_each(|segment| disk.close(FileName::Segment(*segment)));
+                if done.blocking_send(Command::Closed(segments)).is_err() {
+                    return;
+                }
+                continue;
+            }
+        };
         if let Purpose::Compaction(segment, from) = want.purpose {
             let scanned = scan(&mut disk, sums, segment, from);
             if done.blocking_send(Command::Scanned(scanned)).is_err() {

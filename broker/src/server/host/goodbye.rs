@@ -53,6 +53,7 @@ impl Host {
     fn last(&self, command: Command) {
         match command {
             Command::Completed(completion) => self.completed(completion),
+            Command::Closed(segments) => self.job(Job::Remove(segments)),
             Command::Call(call) => call(&mut self.vhost()),
             Command::Connection(_) | Command::Loaded(..) | Command::Scanned(_) | Command::Stop => {}
         }
