@@ -304,6 +304,7 @@ impl Vhost {
                 TimerKey::ConsumerTimeouts => self.look_at_timeouts(),
             }
         }
+        self.look_for_compaction();
         self.tend_all();
     }
 
@@ -335,7 +336,7 @@ impl Vhost {
 
     /// Whether segments wait for a checkpoint to be let go.
     pub fn wants_checkpoint(&self) -> bool {
-        self.store.segments.waits_for_checkpoint(self.store.active_segment())
+        self.store.segments.waits_for_checkpoint(self.store.end().segment())
     }
 
     /// A checkpoint is safe.
@@ -346,8 +347,8 @@ impl Vhost {
 
     /// Segments that nobody needs any more: forgotten here, to be deleted.
     pub fn take_reclaimable(&mut self) -> Vec<u32> {
-        let (end, durable) = (self.store.end(), self.store.durable());
-        self.store.segments.take_reclaimable(end, durable)
+        let (settled_at, durable) = (self.store.settled_at(), self.store.durable());
+        self.store.segments.take_reclaimable(settled_at, durable)
     }
 
     /// Closes the log in order; what it still has to write comes as groups.

@@ -1,7 +1,7 @@
 //! What the space of the log is used for: a segment without a live message goes, one with few of them is worth
 //! compacting. Pure; deleting and moving is done by others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::position::Position;
 
@@ -26,7 +26,7 @@ pub struct SegmentUse {
     pub total_weight: u64,
     /// Bytes on disk.
     pub bytes: u64,
-    /// Where the log ended when it was found to be empty.
+    /// What was to be safe, when it was found to be empty, for that to be so after a crash.
     dead_at: Option<Position>,
 }
 
@@ -80,16 +80,16 @@ impl Segments {
     }
 
     /// Segments that no recovery will read: no live message, before what the older of two checkpoints replays, and what
-    /// emptied them is safe. `end` is where the log ends now, `durable` up to where it is safe. A segment that is found
-    /// empty waits until more than that is safe, with it the settlements gathered for the next group: else a crash could
-    /// bring back a message without its bytes, or forget where it was moved to.
+    /// emptied them is safe. `settled_at` is what must be safe for all that happened so far to be safe, with it the
+    /// settlements gathered for the next group; `durable` is what is. A segment that is found empty waits for it: else a
+    /// crash could bring back a message without its bytes, or forget where it was moved to.
     ///
     /// They are forgotten here; the caller deletes them.
-    pub fn take_reclaimable(&mut self, end: Position, durable: Position) -> Vec<u32> {
+    pub fn take_reclaimable(&mut self, settled_at: Position, durable: Position) -> Vec<u32> {
         let before = self.replay_from_before.segment();
         let mut dead = Vec::new();
         for (segment, held) in self.held.range_mut(..before).filter(|(_, held)| held.refs == 0) {
-            if *held.dead_at.get_or_insert(end) < durable {
+            if *held.dead_at.get_or_insert(settled_at) <= durable {
                 dead.push(*segment);
             }
         }
@@ -99,24 +99,28 @@ impl Segments {
         dead
     }
 
-    /// Whether a checkpoint would let segments go: they are dead, and only replay still needs them.
-    pub fn waits_for_checkpoint(&self, active: u32) -> bool {
-        self.held.range(..active).any(|(_, held)| held.refs == 0)
+    /// Whether a checkpoint of a log that ends in this segment would let others go: they are dead, and only replay still
+    /// needs them.
+    pub fn waits_for_checkpoint(&self, last: u32) -> bool {
+        self.held.range(..last).any(|(_, held)| held.refs == 0)
     }
 
-    /// A closed segment whose few live messages are worth moving, the emptiest first. `active` is the one being filled.
-    pub fn compaction_candidate(&self, active: u32) -> Option<u32> {
-        self.compaction_candidate_above(active, GARBAGE_BYTES_MIN)
-    }
-
-    /// The same with another limit than [`GARBAGE_BYTES_MIN`].
-    pub fn compaction_candidate_above(&self, active: u32, garbage_bytes_min: u64) -> Option<u32> {
-        let live = self.live_bytes();
-        let garbage = self.bytes().saturating_sub(live);
-        if garbage <= garbage_bytes_min || garbage <= live {
-            return None;
+    /// A segment below this one whose few live messages are worth moving, the emptiest first, but none of those passed
+    /// over. So much garbage there must be, and more than what is live; without a limit any sparse segment will do.
+    pub fn compaction_candidate(
+        &self,
+        closed_before: u32,
+        garbage_bytes_min: Option<u64>,
+        passed: &BTreeSet<u32>,
+    ) -> Option<u32> {
+        if let Some(min) = garbage_bytes_min {
+            let live = self.live_bytes();
+            let garbage = self.bytes().saturating_sub(live);
+            if garbage <= min || garbage <= live {
+                return None;
+            }
         }
-        let closed = self.held.range(..active);
+        let closed = self.held.range(..closed_before).filter(|(segment, _)| !passed.contains(segment));
         let sparse =
             closed.filter(|(_, held)| held.refs > 0 && held.live_bytes() < held.bytes / LIVE_DIVISOR);
         sparse.min_by_key(|(_, held)| held.live_bytes()).map(|(segment, _)| *segment)

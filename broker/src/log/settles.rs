@@ -45,7 +45,7 @@ impl Settles {
 
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.queues.is_empty()
+        self.queues.iter().all(|pending| pending.delivered.is_none() && pending.ranges.is_empty())
     }
 
     /// Hands over the records, and is empty.

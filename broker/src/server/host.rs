@@ -14,14 +14,19 @@ use std::{
     collections::{HashMap, VecDeque},
     rc::Rc,
     sync::mpsc::{SyncSender, TrySendError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::BytesMut;
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, watch};
 
 use super::{
-    clock::now_ms, connection, limits::CheckpointPolicy, reader::Read, shared::Standing, watermarks::Alarms,
+    clock::now_ms,
+    connection,
+    limits::{CheckpointNeed, CheckpointPolicy},
+    reader::Read,
+    shared::Standing,
+    watermarks::Alarms,
 };
 use crate::{
     log::{
@@ -122,6 +127,9 @@ fn serve(
         host.spawn(Rc::clone(host).tick());
         let now = standing.borrow_and_update().clone();
         host.hear(now);
+        // What a full disk kept from being done before it was left is done now, whether or not anybody publishes.
+        host.vhost().tick(now_ms());
+        host.end_turn();
         let ended = host.obey(&mut orders, &mut standing).await;
         if ended == Ended::InOrder {
             host.stop(&mut orders).await;
@@ -143,7 +151,7 @@ impl Host {
             armed_ms: Cell::new(u64::MAX),
             alarms: Cell::default(),
             log,
-            checkpoints: RefCell::default(),
+            checkpoints: RefCell::new(CheckpointPolicy::new(Instant::now())),
             buffers: RefCell::default(),
             left: Notify::new(),
             sealed: Notify::new(),
@@ -238,6 +246,7 @@ impl Host {
                 () = tokio::time::sleep(wait) => {}
             }
             self.vhost().tick(now_ms());
+            self.maybe_checkpoint();
             self.end_turn();
         }
     }
@@ -319,18 +328,20 @@ impl Host {
             Completion::Full(error) => {
                 tracing::warn!(%error, "the log takes nothing more for now: publishers wait");
                 self.vhost().set_blocked(Blocked::DiskFull, true);
+                self.vhost().tick(now_ms());
+                self.maybe_checkpoint();
             }
             Completion::Room => {
                 tracing::info!("the log has room again");
                 self.vhost().set_blocked(Blocked::DiskFull, false);
             }
             Completion::Checkpoint(position) => {
-                self.checkpoints.borrow_mut().done();
+                self.checkpoints.borrow_mut().done(Instant::now());
                 self.vhost().checkpointed(position);
                 self.reclaim();
             }
             Completion::CheckpointFailed(error) => {
-                self.checkpoints.borrow_mut().done();
+                self.checkpoints.borrow_mut().failed(Instant::now());
                 tracing::warn!(%error, "no checkpoint this time: a start will read more of the log");
             }
             Completion::RemoveFailed(error) => tracing::warn!(%error, "segments cannot be removed"),
@@ -353,11 +364,15 @@ impl Host {
     }
 
     fn maybe_checkpoint(&self) {
-        let due = {
+        let need = {
             let vhost = self.vhost();
-            self.checkpoints.borrow_mut().is_due(vhost.bytes_since_checkpoint(), vhost.wants_checkpoint())
+            CheckpointNeed {
+                bytes: vhost.bytes_since_checkpoint(),
+                segments_wait: vhost.wants_checkpoint(),
+                is_short_of_space: vhost.is_short_of_space(),
+            }
         };
-        if due {
+        if self.checkpoints.borrow().is_due(need, Instant::now()) {
             self.checkpoint();
         }
     }

@@ -12,30 +12,102 @@ pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 const CHECKPOINT_BYTES: u64 = 64 * 1024 * 1024;
 /// Where segments wait for one, it is written after so much.
 const CHECKPOINT_BYTES_WANTED: u64 = 8 * 1024 * 1024;
+/// Or after so long, whether or not anything was written.
+const CHECKPOINT_WAIT_MAX: Duration = Duration::from_secs(30);
 /// And not more often than this.
 const CHECKPOINT_PAUSE: Duration = Duration::from_secs(1);
+/// One that failed is tried again after this.
+const CHECKPOINT_RETRY: Duration = Duration::from_secs(5);
+
+/// What speaks for a checkpoint.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct CheckpointNeed {
+    /// Bytes of the log since the last one.
+    pub(super) bytes: u64,
+    /// Segments wait for one to be removed.
+    pub(super) segments_wait: bool,
+    /// Publishers wait for room on the disk.
+    pub(super) is_short_of_space: bool,
+}
 
 /// When a checkpoint is written.
-#[derive(Debug, Default)]
-pub(super) struct CheckpointPolicy {
-    running: bool,
-    last: Option<Instant>,
+///
+/// ```text
+///  [rested since] ──begun──▶ [running] ──done──▶ [rested since]
+///                             ▲     └──failed──▶ [failed at] ──after a pause─┐
+///                             └──────────────────────────────────────────────┘
+/// ```
+#[derive(Debug)]
+pub(super) enum CheckpointPolicy {
+    /// The last one, or the start.
+    Rested(Instant),
+    /// One is being written.
+    Running,
+    /// The last one is missing: all that spoke for it still does.
+    Failed(Instant),
 }
 
 impl CheckpointPolicy {
-    /// Whether it is time, after so many bytes, and where segments wait for it.
-    pub(super) fn is_due(&self, bytes: u64, wanted: bool) -> bool {
-        let rested = self.last.is_none_or(|last| last.elapsed() >= CHECKPOINT_PAUSE);
-        let enough = bytes >= CHECKPOINT_BYTES || (wanted && bytes >= CHECKPOINT_BYTES_WANTED);
-        !self.running && rested && enough
+    /// From the start on.
+    pub(super) fn new(now: Instant) -> Self {
+        Self::Rested(now)
+    }
+
+    /// Whether it is time.
+    pub(super) fn is_due(&self, need: CheckpointNeed, now: Instant) -> bool {
+        let CheckpointNeed { bytes, segments_wait, is_short_of_space } = need;
+        match self {
+            Self::Running => false,
+            Self::Failed(at) => now.duration_since(*at) >= CHECKPOINT_RETRY,
+            Self::Rested(since) => {
+                let rested = now.duration_since(*since);
+                let waited = is_short_of_space || rested >= CHECKPOINT_WAIT_MAX;
+                let wanted = segments_wait && (bytes >= CHECKPOINT_BYTES_WANTED || waited);
+                rested >= CHECKPOINT_PAUSE && (bytes >= CHECKPOINT_BYTES || wanted)
+            }
+        }
     }
 
     pub(super) fn begun(&mut self) {
-        self.running = true;
+        *self = Self::Running;
     }
 
-    pub(super) fn done(&mut self) {
-        self.running = false;
-        self.last = Some(Instant::now());
+    pub(super) fn done(&mut self, now: Instant) {
+        *self = Self::Rested(now);
+    }
+
+    pub(super) fn failed(&mut self, now: Instant) {
+        *self = Self::Failed(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether it is due so long after the last one.
+    fn is_due(need: CheckpointNeed, after: Duration) -> bool {
+        let start = Instant::now();
+        CheckpointPolicy::new(start).is_due(need, start + after)
+    }
+
+    #[test]
+    fn segments_that_wait_get_one_with_time_and_at_once_where_space_is_short() {
+        let need = CheckpointNeed { segments_wait: true, ..CheckpointNeed::default() };
+        assert!(!is_due(need, CHECKPOINT_PAUSE), "nothing was written");
+        assert!(is_due(need, CHECKPOINT_WAIT_MAX));
+        assert!(is_due(CheckpointNeed { is_short_of_space: true, ..need }, CHECKPOINT_PAUSE));
+        assert!(!is_due(CheckpointNeed::default(), CHECKPOINT_WAIT_MAX), "nothing waits");
+    }
+
+    #[test]
+    fn one_that_failed_is_tried_again_after_a_pause() {
+        let start = Instant::now();
+        let mut policy = CheckpointPolicy::new(start);
+        policy.begun();
+        policy.failed(start);
+        let need = CheckpointNeed::default();
+        assert!(!policy.is_due(need, start));
+        assert!(policy.is_due(need, start + CHECKPOINT_RETRY));
     }
 }

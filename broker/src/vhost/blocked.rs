@@ -106,6 +106,11 @@ impl Vhost {
         self.blocked.reasons.iter().any(|reason| matches!(reason, Blocked::DiskFull | Blocked::LogFailed))
     }
 
+    /// Whether publishers wait for room on the disk.
+    pub fn is_short_of_space(&self) -> bool {
+        self.blocked.reasons.iter().any(|reason| matches!(reason, Blocked::Disk | Blocked::DiskFull))
+    }
+
     /// Whether nothing more can be made safe.
     pub(super) fn is_poisoned(&self) -> bool {
         self.blocked.reasons.contains(&Blocked::LogFailed)

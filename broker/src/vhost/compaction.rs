@@ -1,5 +1,12 @@
 //! Few live messages must not hold much disk: those of sparse segments are written again at the end of the log, and
 //! the segments go. A step at a time, each when the one before is safe.
+//!
+//! ```text
+//!  [idle] ──begin──▶ [reading a piece] ──scanned──▶ [waiting until it is safe] ──▶ the next piece, or segment, or [idle]
+//! ```
+//! It begins with time, with a checkpoint and with the end of another segment: not only where somebody publishes.
+
+use std::collections::BTreeSet;
 
 use super::{
     Vhost,
@@ -24,43 +31,75 @@ pub struct Scanned {
     pub next: Option<u32>,
 }
 
-/// The step that waits for the log.
+/// How often a segment is looked for, where nothing else makes one look.
+const LOOK_MS: u64 = 1_000;
+
+/// Where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Step {
+    /// No segment is at hand.
+    #[default]
+    Idle,
+    /// A piece of this segment is being read.
+    Reading(u32),
+    /// The log is to be safe up to here; then the segment is read on from a byte, if it has more.
+    Waiting { after: Position, then: Option<(u32, u32)> },
+}
+
+/// What is under way.
 #[derive(Debug, Default)]
 pub(super) struct State {
-    segment: Option<u32>,
-    /// The next step, and up to where the log must be safe before.
-    next: Option<(u32, Position)>,
+    step: Step,
+    /// Segments that were gone through and hold something still, which cannot be read: they are not begun again.
+    passed: BTreeSet<u32>,
+    look_at_ms: u64,
 }
 
 impl Vhost {
-    /// The next step of the segment at hand, once the one before it is safe.
+    /// The next step, once the one before it is safe.
     pub(super) fn go_on_compacting(&mut self) {
-        let Some((segment, (from, after))) = self.compaction.segment.zip(self.compaction.next) else {
+        let Step::Waiting { after, then } = self.compaction.step else { return };
+        if after > self.store.durable() {
             return;
-        };
-        if after <= self.store.durable() {
-            self.compaction.next = None;
-            self.want_segment(segment, from);
+        }
+        self.compaction.step = Step::Idle;
+        match then {
+            Some((segment, from)) if self.holds_messages(segment) => self.read_segment(segment, from),
+            _ => self.begin_compaction(),
         }
     }
 
-    /// Begins with a segment that is worth it.
+    /// Time has passed.
+    pub(super) fn look_for_compaction(&mut self) {
+        if self.now_ms >= self.compaction.look_at_ms {
+            self.compaction.look_at_ms = self.now_ms + LOOK_MS;
+            self.begin_compaction();
+        }
+    }
+
+    /// Begins with a segment that is worth it; where space is short, any is that can be emptied.
     pub(super) fn begin_compaction(&mut self) {
-        if self.compaction.segment.is_some() {
+        if self.compaction.step != Step::Idle || self.is_poisoned() {
             return;
         }
-        let candidate = self
-            .store
-            .segments
-            .compaction_candidate_above(self.store.active_segment(), self.limits.garbage_bytes_min);
+        let segments = &self.store.segments;
+        self.compaction.passed.retain(|segment| segments.segment(*segment).is_some());
+        let garbage_bytes_min = (!self.is_short_of_space()).then_some(self.limits.garbage_bytes_min);
+        let closed_before = self.store.closed_before();
+        let candidate =
+            segments.compaction_candidate(closed_before, garbage_bytes_min, &self.compaction.passed);
         if let Some(segment) = candidate {
             tracing::info!(vhost = &*self.name, segment, "moving the few live messages of a segment");
-            self.compaction.segment = Some(segment);
-            self.want_segment(segment, 0);
+            self.read_segment(segment, 0);
         }
     }
 
-    fn want_segment(&mut self, segment: u32, from: u32) {
+    fn holds_messages(&self, segment: u32) -> bool {
+        self.store.segments.segment(segment).is_some_and(|held| held.refs > 0)
+    }
+
+    fn read_segment(&mut self, segment: u32, from: u32) {
+        self.compaction.step = Step::Reading(segment);
         let purpose = Purpose::Compaction(segment, from);
         self.turn.wants.push(Want { queue: QueueId(u32::MAX), number: 0, purpose });
     }
@@ -72,9 +111,13 @@ impl Vhost {
             self.move_message(*position, message);
         }
         self.store.request_sync();
-        match scanned.next {
-            Some(from) => self.compaction.next = Some((from, self.store.end())),
-            None => self.compaction.segment = None,
+        if let Step::Reading(segment) = self.compaction.step {
+            let then = scanned.next.map(|from| (segment, from));
+            if then.is_none() && self.holds_messages(segment) {
+                tracing::warn!(vhost = &*self.name, segment, "a segment holds messages that cannot be moved");
+                self.compaction.passed.insert(segment);
+            }
+            self.compaction.step = Step::Waiting { after: self.store.end(), then };
         }
         self.tend_all();
     }

@@ -237,14 +237,19 @@ impl Store {
         Some(position)
     }
 
+    /// Segments below this one take no more records.
+    pub(super) fn closed_before(&self) -> u32 {
+        self.appender.closed_before()
+    }
+
+    /// Once this is durable, so is all that happened so far.
+    pub(super) fn settled_at(&self) -> Position {
+        self.appender.settled_at()
+    }
+
     /// Whether what closes the log was handed out.
     pub(super) fn is_sealed(&self) -> bool {
         self.appender.is_sealed()
-    }
-
-    /// The segment being filled.
-    pub(super) fn active_segment(&self) -> u32 {
-        self.appender.segment()
     }
 }
 

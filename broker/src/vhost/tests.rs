@@ -2,6 +2,7 @@
 //! back, and the log is a pair of hands that completes groups when told to.
 
 mod closing;
+mod compaction;
 mod delivery;
 mod disk;
 mod harness;

@@ -41,9 +41,9 @@ fn a_dead_segment_waits_until_its_last_settlement_is_safe() {
     segments.begin(1, 1000);
     segments.checkpointed(at(2, 64));
     segments.checkpointed(at(2, 64));
-    assert!(segments.take_reclaimable(at(2, 90), at(2, 90)).is_empty());
-    assert!(segments.take_reclaimable(at(2, 95), at(2, 90)).is_empty(), "the settlement came after this");
-    assert_eq!(segments.take_reclaimable(at(2, 99), at(2, 91)), [1]);
+    assert!(segments.take_reclaimable(at(2, 90), at(2, 89)).is_empty());
+    assert!(segments.take_reclaimable(at(2, 80), at(2, 89)).is_empty(), "it was found to be empty before");
+    assert_eq!(segments.take_reclaimable(at(2, 99), at(2, 90)), [1], "nothing more need be written");
 }
 
 #[test]
@@ -60,11 +60,14 @@ fn only_a_sparse_closed_segment_is_compacted_and_only_if_garbage_is_much() {
         (0..count).for_each(|_| segments.release(at(segment, 100), 936));
     };
     dead(&mut segments, 1, 7);
-    assert_eq!(segments.compaction_candidate_above(3, 0), None, "three in ten are live");
+    let none = BTreeSet::new();
+    assert_eq!(segments.compaction_candidate(3, Some(0), &none), None, "three in ten are live");
     dead(&mut segments, 2, 8);
     dead(&mut segments, 1, 1);
     dead(&mut segments, 2, 1);
-    assert_eq!(segments.compaction_candidate_above(3, 0), Some(2), "one in ten, before two in ten");
-    assert_eq!(segments.compaction_candidate_above(2, 0), Some(1), "the active one is not touched");
-    assert_eq!(segments.compaction_candidate(3), None, "garbage is little");
+    assert_eq!(segments.compaction_candidate(3, Some(0), &none), Some(2), "one in ten, before two in ten");
+    assert_eq!(segments.compaction_candidate(3, Some(0), &[2].into()), Some(1), "it is passed over");
+    assert_eq!(segments.compaction_candidate(2, Some(0), &none), Some(1), "the active one is not touched");
+    assert_eq!(segments.compaction_candidate(3, Some(GARBAGE_BYTES_MIN), &none), None, "garbage is little");
+    assert_eq!(segments.compaction_candidate(3, None, &none), Some(2), "however little");
 }

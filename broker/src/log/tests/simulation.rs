@@ -4,7 +4,11 @@
 //! The model is the list of everything that was appended, in order. After a crash the log must hold what some prefix of
 //! it amounts to, and that prefix must reach at least to the last thing that was called durable.
 
-use std::{borrow::Cow, collections::BTreeMap, path::Path};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use proptest::{prelude::*, test_runner::Config};
 
@@ -134,7 +138,7 @@ impl World {
 
     fn reclaim(&mut self) {
         let appender = &self.opened.appender;
-        let dead = self.state.segments.take_reclaimable(appender.end(), appender.durable());
+        let dead = self.state.segments.take_reclaimable(appender.settled_at(), appender.durable());
         let _ = self.opened.writer.remove(&dead);
     }
 
@@ -282,8 +286,11 @@ impl World {
     }
 
     fn compact(&mut self) {
-        let active = self.opened.appender.segment();
-        let Some(segment) = self.state.segments.compaction_candidate_above(active, 0) else { return };
+        let closed_before = self.opened.appender.closed_before();
+        let segments = &self.state.segments;
+        let Some(segment) = segments.compaction_candidate(closed_before, Some(0), &BTreeSet::new()) else {
+            return;
+        };
         let mut found = Vec::new();
         let sums = self.opened.sums;
         let scanned = scan_segment(self.opened.writer.disk(), sums, segment, 0, |position, _, message| {
