@@ -175,7 +175,8 @@ fn a_checkpoint_without_room_leaves_nothing_behind() {
     let (said, heard) = sync_channel(1000);
     let (jobs, thread) =
         spawn("/", writer, Box::new(move |completion| said.send(completion).unwrap())).unwrap();
-    disk.set_room(Some(0));
+    let used: usize = disk.names().into_iter().map(|name| disk.content(name).len()).sum();
+    disk.set_room(Some(used as u64 + 10));
     let checkpoint = Checkpoint { state, replay_from: appender.end() };
     jobs.send(Job::Checkpoint(Box::new(CheckpointWriter::new(log(), checkpoint)))).unwrap();
     let failed = heard.iter().find(|completion| matches!(completion, Completion::CheckpointFailed(_)));

@@ -21,9 +21,9 @@ use crate::{
 };
 
 const SEGMENT_BYTES: u32 = 16 << 10;
-/// Of these, the broker is left with one in so many.
+/// Of these, the broker is left with one in so many: at least one in each segment.
 const MESSAGES: u64 = 100;
-const KEPT_ONE_IN: u64 = 20;
+const KEPT_ONE_IN: u64 = 10;
 
 /// A virtual host on a disk, whose shell does nothing but what it is asked for.
 struct Rig {
