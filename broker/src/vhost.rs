@@ -195,6 +195,8 @@ pub struct Vhost {
     growing: Vec<QueueId>,
     /// Queues with more to bury than can be at once.
     crowd: Vec<QueueId>,
+    /// What is to be read and not written yet.
+    unwritten: Vec<Want>,
     /// What could not be read, and will be asked for again.
     unread: Vec<Want>,
     blocked: blocked::State,
@@ -226,6 +228,11 @@ impl Vhost {
     /// Whether a connection has said goodbye: what is in its outbox is the last.
     pub fn is_closed(&self, id: SessionId) -> bool {
         self.sessions.one(id).is_none_or(|session| session.state == session::SessionState::Closed)
+    }
+
+    /// Whether so much waits for a connection that it is not listened to.
+    pub fn is_flooded(&self, id: SessionId) -> bool {
+        self.sessions.one(id).is_some_and(|session| session.outbox.is_flooded())
     }
 
     /// Whether a connection is to be read from now.
@@ -288,6 +295,7 @@ impl Vhost {
         self.answer_commits();
         self.waiters.tell(durable);
         self.reveal_streams();
+        self.ask_for_written();
         self.evict_all();
         self.go_on_compacting();
     }

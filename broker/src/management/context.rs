@@ -63,20 +63,25 @@ impl Context {
     pub(super) fn see(&self, request: &Request, vhost: &str) -> Result<VhostHandle, Failure> {
         let access = self.access();
         access.vhost(vhost).ok_or(Failure::NotFound)?;
-        self.running(vhost, login::sees(&access, &request.user, vhost))
+        self.allowed(vhost, login::sees(&access, &request.user, vhost))
     }
 
     /// A virtual host that is to be changed: only who has permissions in it may.
     pub(super) fn enter(&self, request: &Request, vhost: &str) -> Result<VhostHandle, Failure> {
         let access = self.access();
         access.vhost(vhost).ok_or_else(|| Failure::Missing("vhost_not_found".to_owned()))?;
-        self.running(vhost, access.permission(&request.user.name, vhost).is_some())
+        self.allowed(vhost, access.permission(&request.user.name, vhost).is_some())
     }
 
-    fn running(&self, vhost: &str, may: bool) -> Result<VhostHandle, Failure> {
+    fn allowed(&self, vhost: &str, may: bool) -> Result<VhostHandle, Failure> {
         if !may {
             return Err(Failure::Denied("User not authorised to access virtual host".to_owned()));
         }
+        self.running(vhost)
+    }
+
+    /// A virtual host that answers.
+    pub(super) fn running(&self, vhost: &str) -> Result<VhostHandle, Failure> {
         let running = self.shared.vhost(vhost);
         running.ok_or_else(|| Failure::Unavailable(format!("vhost '{vhost}' is down")))
     }

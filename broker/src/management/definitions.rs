@@ -57,9 +57,8 @@ pub(super) async fn handle(context: &Context, request: &Request, rest: &[&str]) 
 
 async fn export(context: &Context) -> Result<Answer, Failure> {
     let mut written = head(context, "cluster");
-    let handles = context.shared.vhosts();
-    for handle in &handles {
-        add_vhost(handle, &mut written, true).await?;
+    for vhost in context.access().vhosts() {
+        add_vhost(&context.running(&vhost.name)?, &mut written, true).await?;
     }
     context.access().export(&mut written);
     answer(written).await

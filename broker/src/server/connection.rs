@@ -199,8 +199,8 @@ impl Connection {
             (false, true) => Some(Interest::WRITABLE),
             (false, false) => None,
         };
-        if !reads {
-            // Who is not listened to cannot be heard.
+        if !reads && !self.host.vhost().is_flooded(self.id) {
+            // Who is not listened to cannot be heard; but who does not read is seen by what is written.
             self.heartbeat.heard(self.passed_ms());
         }
         let beat_at = self.next_beat();
@@ -260,12 +260,17 @@ impl Connection {
             let mut vhost = self.host.vhost();
             let Some(outbox) = vhost.outbox(self.id).filter(|outbox| !outbox.is_empty()) else { break false };
             let mut slices = [IoSlice::new(&[]); SLICES];
+            let is_flooded = outbox.is_flooded();
             let filled = outbox.slices(&mut slices);
             match self.socket.try_write_vectored(slices.get(..filled).unwrap_or_default()) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
                     vhost.written(self.id, written);
-                    self.heartbeat.sent(self.passed_ms());
+                    let now_ms = self.passed_ms();
+                    self.heartbeat.sent(now_ms);
+                    if is_flooded {
+                        self.heartbeat.heard(now_ms);
+                    }
                     resumed = true;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break true,

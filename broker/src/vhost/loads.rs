@@ -81,7 +81,31 @@ impl Vhost {
     /// What is to be read now.
     pub(super) fn take_loads(&mut self) -> Vec<Load> {
         let wants = std::mem::take(&mut self.turn.wants);
-        wants.into_iter().filter_map(|want| self.locate(want)).collect()
+        let mut loads = Vec::with_capacity(wants.len());
+        for want in wants {
+            loads.extend(self.locate(want).and_then(|load| self.as_written(load)));
+        }
+        loads
+    }
+
+    /// What is with the writer still is not on the disk: it is read when it is.
+    fn as_written(&mut self, mut load: Load) -> Option<Load> {
+        let written = self.store.written();
+        let Some(first) = load.places.iter().position(|(_, slot)| slot.position >= written) else {
+            return Some(load);
+        };
+        if first == 0 {
+            self.store.request_sync();
+            self.unwritten.push(load.want);
+            return None;
+        }
+        load.places.truncate(first);
+        Some(load)
+    }
+
+    /// More was written: what waited for it is asked for.
+    pub(super) fn ask_for_written(&mut self) {
+        self.turn.wants.append(&mut self.unwritten);
     }
 
     fn locate(&mut self, want: Want) -> Option<Load> {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 pub(super) const DELIVERIES_PAUSE_BYTES: usize = 512 * 1024;
 /// A client that has so much waiting is not listened to: answers, too, are bounded. Two of the largest messages, so that
 /// one delivery never keeps a client from acknowledging.
-pub(super) const REPLIES_PAUSE_BYTES: usize = 32 * 1024 * 1024;
+const REPLIES_PAUSE_BYTES: usize = 32 * 1024 * 1024;
 /// When it gets deliveries again.
 pub(super) const DELIVERIES_RESUME_BYTES: usize = 128 * 1024;
 /// A buffer that grew beyond this is not kept for later.
@@ -55,6 +55,11 @@ impl Outbox {
         self.seal();
         self.sealed += bytes.len();
         self.pieces.push_back(Piece::Shared(bytes));
+    }
+
+    /// Whether so much waits that the client is not listened to.
+    pub fn is_flooded(&self) -> bool {
+        self.len() > REPLIES_PAUSE_BYTES
     }
 
     /// Bytes that wait.

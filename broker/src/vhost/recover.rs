@@ -125,6 +125,7 @@ impl Vhost {
             growing: Vec::new(),
             crowd: Vec::new(),
             unread: Vec::new(),
+            unwritten: Vec::new(),
             blocked: blocked::State::default(),
             compaction: compaction::State::default(),
             limits,

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, rc::Rc};
 
 use super::{
     channel::Channel,
-    outbox::{DELIVERIES_PAUSE_BYTES, Outbox, REPLIES_PAUSE_BYTES},
+    outbox::{DELIVERIES_PAUSE_BYTES, Outbox},
     user_channels::{OpenChannel, UserChannels},
 };
 use crate::{
@@ -136,8 +136,7 @@ impl Session {
 
     /// Whether the next frame is taken in.
     pub(super) fn listens(&self) -> bool {
-        self.state != SessionState::Open
-            || (self.getting.is_none() && self.outbox.len() <= REPLIES_PAUSE_BYTES)
+        self.state != SessionState::Open || (self.getting.is_none() && !self.outbox.is_flooded())
     }
 
     pub(super) fn channel(&self, number: u16) -> Option<&Channel> {

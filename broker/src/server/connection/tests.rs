@@ -34,8 +34,8 @@ use crate::{
     vhost::{SessionInfo, UserChannels, Vhost, VhostLimits},
 };
 
-/// More than sockets hold.
-const MUCH: usize = 64 * 1024 * 1024;
+/// More than sockets hold, and not so much that nothing is read.
+const MUCH: usize = 16 * 1024 * 1024;
 
 fn host() -> Rc<Host> {
     let log = LogId::from_bytes([7; 16]);

@@ -93,6 +93,29 @@ fn how_often_a_message_came_back_outlives_a_checkpoint() {
 }
 
 #[test]
+fn what_is_with_the_writer_still_is_read_when_it_is_written() {
+    let (mut world, mut client) = start();
+    client.declare("q", &[]).consume("q", 0).go(&mut world);
+    let body = "x".repeat(3000);
+    (0..2000).for_each(|_| {
+        client.publish("", "q", &body);
+    });
+    client.go(&mut world);
+    // More is out than a channel holds in memory, and nothing of it is on the disk.
+    client.vanish(&mut world);
+    world.read();
+    assert_eq!(world.ready("q"), Some(2000));
+    let mut client = world.client();
+    let mut got = client.consume("q", 0).go(&mut world);
+    for _ in 0..100 {
+        world.sync();
+        world.read();
+        got.extend(client.got(&mut world));
+    }
+    assert_eq!(deliveries(&got).len(), 2000);
+}
+
+#[test]
 fn a_get_that_waits_for_the_disk_is_not_for_the_next_channel() {
     let (mut world, mut client) = start();
     client.declare("q", &[]).go(&mut world);

@@ -469,6 +469,7 @@ impl Sim {
         (self.world, self.on) = open(&self.disk, now_ms).expect("the log opens after a crash");
         (self.consumer, self.transactional) = (None, None);
         self.transaction.clear();
+        self.promises.crashed();
         let drained = self.drain();
         self.promises.after_crash(&drained);
         self.connect();
@@ -496,6 +497,7 @@ impl Sim {
             let mut got = client.go_whole(&mut self.world);
             for _ in 0..100 {
                 self.serve_loads();
+                self.group();
                 got.extend(client.messages(&mut self.world));
                 if self.world.ready(queue) == Some(0) {
                     break;

@@ -197,6 +197,12 @@ impl Promises {
         }
     }
 
+    /// What was on its way to the log is not any more.
+    pub(super) fn crashed(&mut self) {
+        self.loose.clear();
+        self.handed.clear();
+    }
+
     /// What was in the queues after a crash: compared, and taken as what is true from now on.
     pub(super) fn after_crash(&mut self, drained: &[Key]) {
         let found: HashSet<&Key> = drained.iter().collect();
@@ -249,8 +255,6 @@ impl Promises {
         }
         self.commits.clear();
         self.out.clear();
-        self.loose.clear();
-        self.handed.clear();
     }
 }
 
