@@ -77,6 +77,12 @@ pub(super) const SUMS: &[Column<Totals>] = &[
     ("weft_broker_messages_deduplicated_total", COUNTER, "Repeated publishes left out", |sum| {
         sum.queue_stats.deduplicated
     }),
+    (
+        "weft_broker_arguments_not_acted_on_total",
+        COUNTER,
+        "Arguments and policy keys of queues that were taken and that nothing follows from",
+        |sum| sum.stats.not_acted_on,
+    ),
     ("rabbitmq_connections", GAUGE, "Connections that are open", |sum| count(sum.connections)),
     ("rabbitmq_channels", GAUGE, "Channels that are open", |sum| count(sum.channels)),
     ("rabbitmq_consumers", GAUGE, "Consumers", |sum| count(sum.consumers)),
