@@ -167,8 +167,10 @@ impl Vhost {
     }
 
     fn ask_later(&mut self, want: Want) {
+        if self.unread.is_empty() {
+            self.timers.set(TimerKey::Reads, Some(self.now_ms + RETRY_MS));
+        }
         self.unread.push(want);
-        self.timers.set(TimerKey::Reads, Some(self.now_ms + RETRY_MS));
     }
 
     /// Asks again for what could not be read.

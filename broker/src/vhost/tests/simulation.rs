@@ -153,6 +153,7 @@ struct Sim {
     transaction: Vec<(To, String)>,
     promises: Promises,
     held: Option<Group>,
+    crashes: u32,
 }
 
 fn open(disk: &SimDisk, now_ms: u64) -> Result<(World, OnDisk), String> {
@@ -178,6 +179,7 @@ impl Sim {
             transaction: Vec::new(),
             promises: Promises::default(),
             held: None,
+            crashes: 0,
         };
         sim.connect();
         sim.settle_down();
@@ -408,9 +410,9 @@ impl Sim {
 
     fn checkpoint(&mut self) {
         let Some(checkpoint) = self.world.vhost.checkpoint() else { return };
-        let replay_from = checkpoint.replay_from;
+        let (replay_from, crashes) = (checkpoint.replay_from, self.crashes);
         self.group();
-        if self.held.is_some() || self.disk.is_off() {
+        if self.held.is_some() || self.disk.is_off() || self.crashes > crashes {
             return;
         }
         let mut writer = CheckpointWriter::new(self.on.log, checkpoint);
@@ -458,6 +460,7 @@ impl Sim {
         }
         self.disk.set_room(None);
         self.held = None;
+        self.crashes += 1;
         let now_ms = self.world.now_ms;
         if let Some(steps) = again_after {
             self.disk.cut_after(steps);
