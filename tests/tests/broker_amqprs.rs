@@ -38,8 +38,7 @@ impl AsyncConsumer for Worker {
 
 async fn connect(broker: &Broker) -> anyhow::Result<(Connection, Channel)> {
     let (host, port) = (broker.amqp.ip().to_string(), broker.amqp.port());
-    let connection =
-        Connection::open(&OpenConnectionArguments::new(&host, port, "guest", "guest")).await?;
+    let connection = Connection::open(&OpenConnectionArguments::new(&host, port, "guest", "guest")).await?;
     let channel = connection.open_channel(None).await?;
     Ok((connection, channel))
 }
