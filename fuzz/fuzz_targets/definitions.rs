@@ -11,14 +11,14 @@ use weft_broker::{
 
 fuzz_target!(|document: &[u8]| {
     let Ok(mut definitions) = serde_json::from_slice::<Definitions>(document) else { return };
-    let (mut access, mut policies) = (Access::new(), PolicySet::default());
+    let (mut access, mut policies) = (Access::empty(), PolicySet::default());
     let access_is_taken = access.import(&definitions, || [7; 4]).is_ok();
     definitions.place_in("/");
     let policies_are_taken = policies.import("/", &definitions).is_ok();
     let mut written = Definitions::default();
     access.export(&mut written);
     policies.export("/", &mut written);
-    let (mut access, mut policies) = (Access::new(), PolicySet::default());
+    let (mut access, mut policies) = (Access::empty(), PolicySet::default());
     access.import(&written, || [7; 4]).expect("what was exported is imported");
     policies.import("/", &written).expect("what was exported is imported");
     let mut again = Definitions::default();
