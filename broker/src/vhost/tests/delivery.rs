@@ -5,7 +5,7 @@ use super::{
     harness::{Got, deliveries},
 };
 use crate::amqp::{
-    method::{Method, basic, tx},
+    method::{Basic, Method, basic, tx},
     properties::Properties,
     value::FieldValue,
 };
@@ -25,6 +25,18 @@ fn a_message_is_delivered_acknowledged_and_gone() {
     consumer.ack(1, false).go(&mut world);
     consumer.vanish(&mut world);
     assert_eq!(world.ready("q"), Some(0));
+}
+
+#[test]
+fn without_acknowledgements_a_message_is_gone_with_its_consumer() {
+    let (mut world, mut publisher, mut consumer) = pair();
+    publisher.declare("q", &[]).publish("", "q", "one").go(&mut world);
+    let consume = basic::Consume { queue: "q", no_ack: true, ..Default::default() };
+    consumer.send(&Method::Basic(Basic::Consume(consume)));
+    assert_eq!(deliveries(&consumer.go(&mut world)), [("one", false)]);
+    consumer.vanish(&mut world);
+    assert_eq!(world.ready("q"), Some(0));
+    assert_eq!(world.crash().ready("q"), Some(0));
 }
 
 #[test]
