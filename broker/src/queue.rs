@@ -116,6 +116,8 @@ pub struct Queue {
     pub had_consumer: bool,
     /// It is listed among those to look after.
     pub touched: bool,
+    /// It has more dead messages than can be buried at once, and waits for that.
+    pub is_crowded: bool,
     /// Who asked by `basic.get` and waits for the disk: address, and whether it acknowledges nothing.
     pub getters: VecDeque<(Address, bool)>,
 }
@@ -133,6 +135,7 @@ impl Queue {
             number,
             owner: None,
             touched: false,
+            is_crowded: false,
             getters: VecDeque::new(),
             policies: (None, None),
             consumers: Consumers::default(),

@@ -132,6 +132,7 @@ impl Broker {
         let access = load_access(&data_dir)?;
         let names: Vec<String> = access.vhosts().map(|vhost| vhost.name.to_string()).collect();
         let facts = Facts {
+            connections_max: descriptors::connections_max(names.len()),
             version: version.clone(),
             amqp: amqp.local_addr().ok(),
             management: management.as_ref().and_then(|listener| listener.local_addr().ok()),
@@ -213,7 +214,7 @@ fn spawn_front(
         let _in_runtime = runtime.enter();
         tokio::net::TcpListener::from_std(amqp).map_err(failed)?
     };
-    let most = descriptors::connections_max();
+    let most = shared.facts.connections_max;
     let run = move || {
         runtime.block_on(async move {
             tokio::spawn(front::accept(amqp, handshake, Arc::clone(&shared), most));

@@ -86,6 +86,11 @@ impl RouteResult {
         &self.passed
     }
 
+    /// It does not count as passed anywhere.
+    pub fn forget_passed(&mut self) {
+        self.passed.clear();
+    }
+
     /// Deduplicating exchanges that had it before, and went no further.
     pub fn repeated(&self) -> &[ExchangeId] {
         &self.repeated

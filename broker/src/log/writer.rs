@@ -163,10 +163,9 @@ impl<D: Disk> Writer<D> {
     /// # Errors
     /// If the system refuses; that poisons nothing.
     pub fn remove(&mut self, segments: &[u32]) -> io::Result<()> {
-        for segment in segments {
-            self.disk.remove(FileName::Segment(*segment))?;
-        }
-        Ok(())
+        let removed = segments.iter().map(|segment| self.disk.remove(FileName::Segment(*segment)));
+        // One that stays keeps none of the others.
+        removed.fold(Ok(()), |all, one| all.and(one))
     }
 
     /// The disk, for what else is to be written to it.

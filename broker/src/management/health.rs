@@ -13,7 +13,7 @@ use super::{
     request::Request,
 };
 use crate::{
-    server::{CONNECTIONS_MAX, VhostHandle},
+    server::VhostHandle,
     vhost::{Blocked, Reasons},
 };
 
@@ -32,6 +32,9 @@ pub(super) async fn handle(context: &Context, request: &Request, path: &[&str]) 
     match path {
         ["aliveness-test", vhost] => {
             let handle = context.see(request, vhost)?;
+            if has_failed(state(&handle).await) {
+                return Ok(failed(json!({ "virtual-hosts": [vhost] }), "Some virtual hosts are down"));
+            }
             handle.change(|_| ()).await?;
             Ok(ok())
         }
@@ -139,7 +142,7 @@ fn has_failed(state: Result<Reasons, Down>) -> bool {
 
 fn connection_limit(context: &Context) -> Answer {
     let connections = context.shared.connection_count();
-    if connections < CONNECTIONS_MAX as u64 {
+    if connections < context.shared.facts.connections_max as u64 {
         return ok();
     }
     failed(json!({ "connections": connections }), "node connection limit is reached")

@@ -95,6 +95,7 @@ pub(super) fn sum<'a>(all: impl IntoIterator<Item = &'a Totals>) -> Totals {
         sum.stats.unroutable += one.stats.unroutable;
         sum.stats.returned += one.stats.returned;
         sum.stats.confirmed += one.stats.confirmed;
+        sum.stats.not_acted_on += one.stats.not_acted_on;
         sum.stats.queues_created += one.stats.queues_created;
         sum.stats.queues_deleted += one.stats.queues_deleted;
         sum.stats.connections_opened += one.stats.connections_opened;

@@ -17,7 +17,7 @@ pub const DELIVERY_LIMIT_DEFAULT: u64 = 20;
 /// Identifiers that a deduplicating queue remembers when nobody says how many.
 pub const DEDUPLICATION_CACHE_DEFAULT: u64 = 65_536;
 /// Identifiers that a deduplicating queue remembers at most.
-pub const DEDUPLICATION_CACHE_MAX: u64 = 4 << 20;
+pub const DEDUPLICATION_CACHE_MAX: u64 = 1 << 20;
 
 /// The argument that switches deduplication on, of the plugin `rabbitmq-message-deduplication`.
 pub(super) const DEDUPLICATION: &str = "x-message-deduplication";

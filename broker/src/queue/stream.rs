@@ -58,7 +58,12 @@ impl Stream {
     /// One that the log holds from `first` up to, not including, `next`, with what bodies weigh, and when those came whose
     /// time was noted.
     pub fn of_log(first: Seq, next: Seq, bytes: u64, times: impl IntoIterator<Item = (Seq, u64)>) -> Self {
-        let marks = times.into_iter().collect();
+        let mut last_ms = 0;
+        let rising = |(seq, at_ms): (Seq, u64)| {
+            last_ms = at_ms.max(last_ms);
+            (seq, last_ms)
+        };
+        let marks = times.into_iter().map(rising).collect();
         let mut stream = Self { first, next, safe: next, bytes, marks, ..Self::default() };
         stream.forget_marks();
         stream

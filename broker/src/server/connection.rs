@@ -92,23 +92,34 @@ struct Connection {
     phase: Phase,
 }
 
-/// Serves a connection until it ends.
-pub(super) async fn serve(host: Rc<Host>, arrival: Arrival) {
-    // The permit outlives the socket, which is dropped before it.
-    let Arrival { permit: _permit, socket, buffer, info, counted } = arrival;
-    let socket = match TcpStream::from_std(socket) {
-        Ok(socket) => socket,
-        Err(error) => {
-            tracing::warn!(%error, "a connection cannot be taken over");
-            return;
-        }
-    };
-    let name = info.name();
-    let heartbeat = Heartbeat::new(info.heartbeat, 0);
-    let began = Instant::now();
+/// Serves a connection until it ends. It has entered when this returns, so that what is done to all connections next is
+/// done to it as well.
+pub(super) fn serve(host: Rc<Host>, arrival: Arrival) -> impl Future<Output = ()> {
+    let Arrival { permit, socket, buffer, info, counted } = arrival;
+    let (name, heartbeat) = (info.name(), Heartbeat::new(info.heartbeat, 0));
     let (id, waker) = host.enter(info);
+    async move {
+        match TcpStream::from_std(socket) {
+            Ok(socket) => talk(&host, (id, waker), (socket, buffer), (&name, heartbeat)).await,
+            Err(error) => {
+                tracing::warn!(%error, "a connection cannot be taken over");
+                host.leave(id);
+            }
+        }
+        // They outlive the socket.
+        drop((counted, permit));
+    }
+}
+
+async fn talk(
+    host: &Rc<Host>,
+    (id, waker): (SessionId, Rc<Notify>),
+    (socket, buffer): (TcpStream, BytesMut),
+    (name, heartbeat): (&str, Heartbeat),
+) {
+    let began = Instant::now();
     let mut connection = Connection {
-        host: Rc::clone(&host),
+        host: Rc::clone(host),
         id,
         socket,
         buffer,
@@ -128,7 +139,6 @@ pub(super) async fn serve(host: Rc<Host>, arrival: Arrival) {
         End::Broken(error) => tracing::debug!(connection = name, %error, "broken"),
     }
     host.leave(id);
-    drop(counted);
     if matches!((end, connection.phase), (End::Closed, Phase::Left(_))) {
         connection.linger().await;
     }
@@ -248,6 +258,19 @@ impl Connection {
         Ok(None)
     }
 
+    /// Whether something lies in the socket, unread.
+    fn hears_more(&mut self) -> bool {
+        if self.buffer.capacity() - self.buffer.len() < 4096 {
+            self.buffer.reserve(super::host::BUFFER_BYTES);
+        }
+        let heard = self.socket.try_read_buf(&mut self.buffer).is_ok_and(|read| read > 0);
+        if heard {
+            self.heartbeat.heard(self.passed_ms());
+            self.take_in();
+        }
+        heard
+    }
+
     fn take_in(&mut self) {
         self.stopped = self.host.vhost().receive(self.id, &mut self.buffer, now_ms());
         self.host.end_turn();
@@ -302,6 +325,8 @@ impl Connection {
         }
         match self.heartbeat.due(self.passed_ms()) {
             Beat::Quiet => None,
+            // After a long stand still what it said may lie in the socket.
+            Beat::Dead if self.hears_more() => None,
             Beat::Dead => Some(End::Silent),
             Beat::Send => {
                 if let Some(outbox) = self.host.vhost().outbox(self.id).filter(|outbox| outbox.is_empty()) {

@@ -6,14 +6,18 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::limits::CONNECTIONS_MAX;
 
-/// Kept for logs, checkpoints, `access.json` and the management API.
+/// Kept for checkpoints, `access.json` and the management API,
 const RESERVE: u64 = 256;
+/// and for each virtual host: what its log keeps open to write and to read.
+const RESERVE_VHOST: u64 = 40;
 
-/// Raises the limit of this process to what the system grants it. How many connections it may then hold.
-pub(super) fn connections_max() -> usize {
+/// Raises the limit of this process to what the system grants it. How many connections it may then hold beside so many
+/// virtual hosts.
+pub(super) fn connections_max(vhosts: usize) -> usize {
+    let reserve = RESERVE + RESERVE_VHOST * vhosts as u64;
     match raise() {
         Ok(descriptors) => {
-            let connections = room(descriptors);
+            let connections = room(descriptors, reserve);
             tracing::info!(descriptors, connections, "limit of connections");
             connections
         }
@@ -40,8 +44,8 @@ fn raise() -> io::Result<u64> {
 }
 
 /// Connections that leave the reserve alone; where there is little, half of it.
-fn room(descriptors: u64) -> usize {
-    let room = descriptors - RESERVE.min(descriptors / 2);
+fn room(descriptors: u64, reserve: u64) -> usize {
+    let room = descriptors - reserve.min(descriptors / 2);
     usize::try_from(room).unwrap_or(usize::MAX).min(CONNECTIONS_MAX)
 }
 
@@ -51,9 +55,9 @@ mod tests {
 
     #[test]
     fn connections_leave_a_reserve() {
-        assert_eq!(room(1_024), 768);
-        assert_eq!((room(300), room(1), room(0)), (150, 1, 0));
-        assert_eq!((room(1 << 20), room(u64::MAX)), (CONNECTIONS_MAX, CONNECTIONS_MAX));
+        assert_eq!((room(1_024, 256), room(1_024, 296)), (768, 728));
+        assert_eq!((room(300, 256), room(1, 256), room(0, 256)), (150, 1, 0));
+        assert_eq!((room(1 << 20, 256), room(u64::MAX, 256)), (CONNECTIONS_MAX, CONNECTIONS_MAX));
     }
 
     #[test]

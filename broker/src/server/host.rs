@@ -97,8 +97,11 @@ pub(super) struct Host {
     buffers: RefCell<Vec<BytesMut>>,
     left: Notify,
     sealed: Notify,
-    /// A task has panicked.
+    /// A task has panicked: who waits for it, and whether it did.
     broken: Notify,
+    is_broken: Cell<bool>,
+    /// What the log's thread has no room for yet.
+    waiting_jobs: RefCell<VecDeque<Job>>,
 }
 
 /// How a virtual host ended.
@@ -151,6 +154,8 @@ impl Host {
             left: Notify::new(),
             sealed: Notify::new(),
             broken: Notify::new(),
+            is_broken: Cell::new(false),
+            waiting_jobs: RefCell::default(),
         })
     }
 
@@ -219,12 +224,24 @@ impl Host {
         }
     }
 
-    /// There is room: one group is on its way at most, and few checkpoints.
+    /// Hands the log's thread something to do; where it has no room, when it has done something else. Nothing where a
+    /// panic has left the state half changed.
     fn job(&self, job: Job) {
-        if let Some(jobs) = self.jobs.borrow().as_ref()
-            && jobs.try_send(job).is_err()
-        {
-            tracing::error!("the log's thread takes no more");
+        if !self.is_broken.get() {
+            self.waiting_jobs.borrow_mut().push_back(job);
+            self.send_jobs();
+        }
+    }
+
+    fn send_jobs(&self) {
+        let jobs = self.jobs.borrow();
+        let Some(jobs) = jobs.as_ref() else { return };
+        let mut waiting = self.waiting_jobs.borrow_mut();
+        while let Some(job) = waiting.pop_front() {
+            if let Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) = jobs.try_send(job) {
+                waiting.push_front(job);
+                return;
+            }
         }
     }
 

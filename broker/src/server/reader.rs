@@ -90,7 +90,7 @@ const SCAN_BYTES_MAX: usize = 1024 * 1024;
 
 /// A piece of a segment, from a byte on. What cannot be read ends it: its messages stay where they are.
 fn scan(disk: &mut FileDisk, sums: Checksums, segment: u32, from: u32) -> Scanned {
-    let mut scanned = Scanned { messages: Vec::new(), next: None };
+    let mut scanned = Scanned { messages: Vec::new(), next: None, failed: false };
     let mut bytes = 0;
     let read = scan_segment(disk, sums, segment, from, |position, end, message| {
         bytes += message.body.len() + message.properties.len();
@@ -101,7 +101,7 @@ fn scan(disk: &mut FileDisk, sums: Checksums, segment: u32, from: u32) -> Scanne
     });
     if let Err(error) = read {
         tracing::error!(%error, segment, "a segment cannot be read for compaction");
-        scanned.next = None;
+        (scanned.next, scanned.failed) = (None, true);
     }
     scanned
 }

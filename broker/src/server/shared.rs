@@ -22,6 +22,8 @@ use crate::{
 /// What is known of a broker that runs.
 #[derive(Debug, Clone)]
 pub struct Facts {
+    /// Connections at most.
+    pub connections_max: usize,
     /// The version of Weft.
     pub version: String,
     /// Where AMQP clients arrive.

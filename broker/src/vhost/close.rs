@@ -22,7 +22,14 @@ impl Vhost {
     pub fn enter(&mut self, info: SessionInfo, now_ms: u64) -> SessionId {
         self.set_time(now_ms);
         self.stats.connections_opened += 1;
-        self.sessions.add(Session::new(info))
+        let user = info.user.name.clone();
+        let id = self.sessions.add(Session::new(info));
+        if self.access.user(&user).is_none() {
+            // It was deleted while the connection was on its way here.
+            let reason = format!("user '{user}' was deleted");
+            self.force_close(id, ReplyCode::ConnectionForced, &reason);
+        }
+        id
     }
 
     /// A connection is gone: all that was its own goes, all that it held goes back.
@@ -109,7 +116,7 @@ impl Vhost {
             && let Some(session) = self.sessions.one_mut(gone.wish.address.session)
             && let Some(channel) = session.channel_mut(gone.wish.address.channel)
         {
-            channel.starved.retain(|(_, listed)| *listed != consumer);
+            channel.starved.retain(|listed| *listed != (id, consumer));
         }
         queue.used_at_ms = now_ms;
         if let Contents::Stream(stream) = &mut queue.contents {
@@ -131,6 +138,7 @@ impl Vhost {
         self.timers.set(TimerKey::Unused(id), None);
         self.warm_bytes = self.warm_bytes.saturating_sub(queue.counted_bytes);
         self.limbo.retain(|(number, _), _| *number != queue.number);
+        self.call_crowd();
         if let Some(owner) = queue.owner.and_then(|owner| self.sessions.one_mut(owner)) {
             owner.owned.retain(|(_, number)| *number != queue.number);
         }

@@ -29,6 +29,8 @@ pub struct Scanned {
     pub messages: Vec<(Position, StoredMessage)>,
     /// The byte to go on from.
     pub next: Option<u32>,
+    /// Reading failed behind them: it may be tried again.
+    pub failed: bool,
 }
 
 /// How often a segment is looked for, where nothing else makes one look.
@@ -101,7 +103,7 @@ impl Vhost {
     fn read_segment(&mut self, segment: u32, from: u32) {
         self.compaction.step = Step::Reading(segment);
         let purpose = Purpose::Compaction(segment, from);
-        self.turn.wants.push(Want { queue: QueueId(u32::MAX), number: 0, purpose });
+        self.turn.wants.push(Want::new(QueueId(u32::MAX), 0, purpose));
     }
 
     /// A piece of the segment was read: what is live in it is written again.
@@ -113,7 +115,7 @@ impl Vhost {
         self.store.request_sync();
         if let Step::Reading(segment) = self.compaction.step {
             let then = scanned.next.map(|from| (segment, from));
-            if then.is_none() && self.holds_messages(segment) {
+            if then.is_none() && !scanned.failed && self.holds_messages(segment) {
                 tracing::warn!(vhost = &*self.name, segment, "a segment holds messages that cannot be moved");
                 self.compaction.passed.insert(segment);
             }

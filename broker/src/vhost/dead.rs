@@ -55,8 +55,10 @@ impl Vhost {
         if dead.reason == Reason::Expired {
             queue.stats.expired += 1;
         }
-        let must_arrive = dead.reason == Reason::DeliveryLimit
-            || queue.settings.dead_letter_strategy == DeadLetterStrategy::AtLeastOnce;
+        let is_parked = &**queue.name() == PARKED_QUEUE;
+        let must_arrive = !is_parked
+            && (dead.reason == Reason::DeliveryLimit
+                || queue.settings.dead_letter_strategy == DeadLetterStrategy::AtLeastOnce);
         let onward = match (&queue.settings.dead_letter_exchange, dead.reason) {
             (Some(exchange), _) => Some(Onward {
                 queue: Rc::clone(queue.name()),
@@ -65,7 +67,7 @@ impl Vhost {
                 must_arrive,
             }),
             // Over the delivery limit: parked, never dropped.
-            (None, Reason::DeliveryLimit) => Some(Onward {
+            (None, Reason::DeliveryLimit) if !is_parked => Some(Onward {
                 queue: Rc::clone(queue.name()),
                 exchange: "".into(),
                 routing_key: Some(PARKED_QUEUE.into()),
@@ -78,8 +80,7 @@ impl Vhost {
             return;
         };
         let Some(message) = dead.entry.message.clone() else {
-            let want =
-                Want { queue: dead.queue, number: dead.number, purpose: Purpose::Dead(dead.entry.seq) };
+            let want = Want::new(dead.queue, dead.number, Purpose::Dead(dead.entry.seq));
             self.turn.wants.push(want);
             self.limbo.insert((dead.number, dead.entry.seq), dead);
             return;
@@ -172,12 +173,19 @@ impl Vhost {
 
     /// A queue has more to bury than can be now: it is looked after again when there is room.
     pub(super) fn wait_for_burial(&mut self, id: QueueId) {
-        self.crowd.push(id);
+        if let Some(queue) = self.queues.one_mut(id)
+            && !std::mem::replace(&mut queue.is_crowded, true)
+        {
+            self.crowd.push(id);
+        }
     }
 
-    fn call_crowd(&mut self) {
+    pub(super) fn call_crowd(&mut self) {
         if self.limbo.len() < DYING_MAX {
             for id in std::mem::take(&mut self.crowd) {
+                if let Some(queue) = self.queues.one_mut(id) {
+                    queue.is_crowded = false;
+                }
                 self.touch(id);
             }
         }

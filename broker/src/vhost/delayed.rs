@@ -45,6 +45,8 @@ pub(super) struct Held {
     warm_bytes: usize,
     /// Due ones that are being read.
     reading: usize,
+    /// Of those before this, which the last process held, the due times are read again.
+    restored_to: Seq,
 }
 
 /// All that is held, by the number that stands for the exchange in timers and in the log.
@@ -78,6 +80,10 @@ impl Delayed {
 impl Held {
     pub(super) fn next_seq(&self) -> Seq {
         self.next_seq
+    }
+
+    pub(super) fn restored_to(&self) -> Seq {
+        self.restored_to
     }
 }
 
@@ -151,6 +157,7 @@ impl Vhost {
             due: BTreeMap::new(),
             warm_bytes: 0,
             reading: 0,
+            restored_to: 0,
         };
         self.queues.was_used(number);
         self.delayed.held.insert(number, held);
@@ -161,12 +168,13 @@ impl Vhost {
     pub(super) fn restore_holder(&mut self, number: u32, index: QueueIndex, next_seq: Seq) {
         let Some(held) = self.delayed.held.get_mut(&number) else { return };
         held.next_seq = next_seq.max(1);
+        held.restored_to = held.next_seq;
         held.index = index;
         self.want_held(number, Purpose::DueTimes(0));
     }
 
     fn want_held(&mut self, number: u32, purpose: Purpose) {
-        self.turn.wants.push(Want { queue: QueueId(u32::MAX), number, purpose });
+        self.turn.wants.push(Want::new(QueueId(u32::MAX), number, purpose));
     }
 
     /// An exchange is gone, and what it held with it.
@@ -225,18 +233,21 @@ impl Vhost {
         }
     }
 
-    /// Some were read to know when they are due; the next ones follow.
-    pub(super) fn due_times_loaded(&mut self, number: u32, loaded: Vec<Loaded>) {
-        let Some(last) = loaded.last().map(|last| last.seq) else { return };
+    /// Some were read to know when they are due; which ones follow, none at the end.
+    pub(super) fn due_times_loaded(&mut self, number: u32, loaded: Vec<Loaded>) -> Option<Seq> {
+        let last = loaded.last()?.seq;
         for Loaded { seq, message } in loaded {
             self.delayed_loaded(number, seq, message.ok());
         }
-        self.want_held(number, Purpose::DueTimes(last + 1));
+        Some(last + 1)
     }
 
     /// A held message has been read: it is sent on if it is due, or waits on.
     fn delayed_loaded(&mut self, number: u32, seq: Seq, found: Option<(Arc<Message>, u64)>) {
         let Some(held) = self.delayed.held.get_mut(&number) else { return };
+        if held.index.slot(seq).is_none() {
+            return;
+        }
         match found {
             Some((message, due_ms)) if due_ms <= self.now_ms => self.release(number, seq, &message),
             Some((_, due_ms)) => {

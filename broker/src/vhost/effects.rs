@@ -22,7 +22,7 @@ impl Vhost {
                 Effect::Bound(binding) => self.write_binding(&binding, true),
                 Effect::Unbound(binding) => self.write_binding(&binding, false),
                 Effect::ExchangeDeleted { name, durable, id } => {
-                    self.windows.forget(id);
+                    self.forget_window(id, &name);
                     if durable {
                         self.store.declare(&records::exchange_key(&name), None);
                     }

@@ -25,6 +25,8 @@ use crate::{
 
 /// Messages that one read brings at most.
 const MESSAGES_MAX: usize = 512;
+/// So often what cannot be read is asked for again: a minute. Then a bad place on the disk holds up nobody any more.
+const TRIES_MAX: u32 = 120;
 /// Milliseconds after which what could not be read is asked for again.
 const RETRY_MS: u64 = 500;
 
@@ -59,6 +61,8 @@ impl From<ReadError> for Missing {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Damaged(_) => Self::Damaged,
+            // The reader closes a segment before it is removed: what is not there has not been moved.
+            ReadError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Self::Damaged,
             ReadError::Io { .. } => Self::NotNow,
         }
     }
@@ -94,6 +98,11 @@ impl Vhost {
         let Some(first) = load.places.iter().position(|(_, slot)| slot.position >= written) else {
             return Some(load);
         };
+        if first == 0 && self.is_poisoned() {
+            // It never will be.
+            self.give_up_getters(load.want.queue);
+            return None;
+        }
         if first == 0 {
             self.store.request_sync();
             self.unwritten.push(load.want);
@@ -117,8 +126,9 @@ impl Vhost {
             return Some(Load { places: vec![(seq, slot)], want });
         }
         if let Purpose::DueTimes(from) = want.purpose {
-            let index = &self.delayed.one_mut(want.number)?.index;
-            return Some(Load { places: run(|from| index.next_live(from), from, Seq::MAX), want });
+            let held = self.delayed.one_mut(want.number)?;
+            let (index, to) = (&held.index, held.restored_to());
+            return Some(Load { places: run(|from| index.next_live(from), from, to), want });
         }
         let queue = self.queues.numbered_mut(want.queue, want.number)?;
         let places: Vec<(Seq, Slot)> = match &want.purpose {
@@ -141,8 +151,13 @@ impl Vhost {
     /// Something was read.
     pub fn loaded(&mut self, want: &Want, mut loaded: Vec<Loaded>, now_ms: u64) {
         self.set_time(now_ms);
+        if want.tries >= TRIES_MAX {
+            // What cannot be read for so long is lost as what is damaged.
+            loaded.iter_mut().for_each(|one| one.message = one.message.clone().map_err(|_| Missing::Damaged));
+        }
         // What stands behind a gap would stand before it: it is read once more.
         let gap = loaded.iter().position(|one| matches!(one.message, Err(Missing::NotNow)));
+        let gap_seq = gap.and_then(|gap| loaded.get(gap)).map(|one| one.seq);
         if let Some(gap) = gap {
             loaded.truncate(gap);
         }
@@ -155,13 +170,23 @@ impl Vhost {
                     self.single_loaded(want, one);
                 }
             }
-            Purpose::DueTimes(_) if gap.is_some() => {}
-            Purpose::DueTimes(_) => self.due_times_loaded(want.number, loaded),
+            Purpose::DueTimes(_) => {
+                let next = self.due_times_loaded(want.number, loaded);
+                if let Some(from) = next.filter(|_| gap.is_none()) {
+                    self.turn.wants.push(Want::new(want.queue, want.number, Purpose::DueTimes(from)));
+                }
+            }
             // What was scanned comes by itself.
             Purpose::Compaction(..) => {}
         }
-        if gap.is_some_and(|gap| gap == 0 || !matches!(want.purpose, Purpose::Stream(..))) {
-            self.ask_later(want.clone());
+        match (gap_seq, &want.purpose) {
+            (Some(seq), Purpose::DueTimes(_)) => {
+                self.ask_later(Want { purpose: Purpose::DueTimes(seq), ..want.clone() });
+            }
+            // Its consumer asks again itself when it has what came.
+            (Some(_), Purpose::Stream(..)) if gap != Some(0) => {}
+            (Some(_), _) => self.ask_later(want.clone()),
+            (None, _) => {}
         }
         self.tend_all();
     }
@@ -170,7 +195,7 @@ impl Vhost {
         if self.unread.is_empty() {
             self.timers.set(TimerKey::Reads, Some(self.now_ms + RETRY_MS));
         }
-        self.unread.push(want);
+        self.unread.push(Want { tries: want.tries + 1, ..want });
     }
 
     /// Asks again for what could not be read.

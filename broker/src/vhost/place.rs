@@ -49,7 +49,11 @@ impl Vhost {
         self.leave_out_refusing(message, &mut targets);
         let refused = targets.len() < all;
         stored = stored.max(self.put(message, &targets));
-        if let Some(identity) = identity.filter(|_| !refused) {
+        if let Some(identity) = identity {
+            if refused {
+                // It must pass once more for those that did not take it.
+                self.routed.forget_passed();
+            }
             self.remember(identity, &targets, (stored, message.traits().persistent));
         }
         self.targets = targets;

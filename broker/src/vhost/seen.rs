@@ -48,11 +48,6 @@ impl Seen for SeenBy<'_> {
 }
 
 impl Windows {
-    /// An exchange is gone.
-    pub(super) fn forget(&mut self, exchange: ExchangeId) {
-        self.0.remove(&exchange);
-    }
-
     /// What they know of a message with these headers.
     pub(super) fn seen<'a>(&'a self, headers: Option<RawTable<'_>>, now_ms: u64) -> impl Seen + 'a {
         let identity = if self.0.is_empty() { None } else { Identity::of(headers) };
@@ -111,6 +106,15 @@ impl Vhost {
             seen.is_none()
         });
         safe_at
+    }
+
+    /// An exchange is gone: the next one of its name has seen nothing.
+    pub(super) fn forget_window(&mut self, exchange: ExchangeId, name: &str) {
+        let Some(window) = self.windows.0.remove(&exchange) else { return };
+        let whose = Whose::Exchange(name.to_owned());
+        for (entry, _) in window.iter().filter(|(_, taken)| taken.is_written) {
+            self.store.declare(&records::seen_key(&whose, entry), None);
+        }
     }
 
     /// When the first one of what exchanges have had before is safe.

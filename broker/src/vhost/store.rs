@@ -237,9 +237,11 @@ impl Store {
         Some(position)
     }
 
-    /// Segments below this one take no more records.
+    /// Segments below this one take no more records, and are written.
     pub(super) fn closed_before(&self) -> u32 {
-        self.appender.closed_before()
+        let closed = self.appender.closed_before();
+        // The end of the last one may be with the writer still.
+        if self.written < self.end() { closed.min(self.written.segment()) } else { closed }
     }
 
     /// Once this is durable, so is all that happened so far.

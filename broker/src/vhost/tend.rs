@@ -175,7 +175,7 @@ impl Vhost {
         };
         if let Some(wanted) = lines.wanted(below) {
             queue.loading = true;
-            let want = Want { queue: id, number: queue.number, purpose: Purpose::Line(wanted) };
+            let want = Want::new(id, queue.number, Purpose::Line(wanted));
             self.turn.wants.push(want);
         }
     }
@@ -183,6 +183,8 @@ impl Vhost {
     pub(super) fn set_timers(&mut self, id: QueueId) {
         let Some(queue) = self.queues.one_mut(id) else { return };
         let head = match &mut queue.contents {
+            // It is called when there is room.
+            _ if queue.is_crowded => None,
             Contents::Lines(lines) if lines.is_expiring() => match lines.peek() {
                 Next::Entry(entry) if entry.expires_at_ms != 0 => Some(entry.expires_at_ms),
                 _ => None,

@@ -38,6 +38,15 @@ pub struct Want {
     pub number: u32,
     /// Why, and which.
     pub purpose: Purpose,
+    /// How often that was tried in vain.
+    pub tries: u32,
+}
+
+impl Want {
+    /// Not tried yet.
+    pub fn new(queue: QueueId, number: u32, purpose: Purpose) -> Self {
+        Self { queue, number, purpose, tries: 0 }
+    }
 }
 
 /// What is left to do.
@@ -63,6 +72,6 @@ impl Turn {
     }
 
     pub(super) fn want_stream(&mut self, queue: QueueId, number: u32, consumer: ConsumerId, from: Seq) {
-        self.wants.push(Want { queue, number, purpose: Purpose::Stream(consumer, from) });
+        self.wants.push(Want::new(queue, number, Purpose::Stream(consumer, from)));
     }
 }

@@ -47,10 +47,17 @@ pub(super) async fn import(
     let definitions = blocking(move || read(&body, only.as_deref())).await??;
     let shared = Arc::clone(&context.shared);
     let definitions = blocking(move || {
+        let before = shared.access();
         let imported = shared.edit_access(|access| access.import(&definitions, salt))?;
         imported.map_err(|error| Failure::Bad(error.to_string()))?;
         let names: Vec<String> = shared.access().vhosts().map(|vhost| vhost.name.to_string()).collect();
-        names.iter().try_for_each(|name| open(&shared, name))?;
+        // Only what this import has added is taken out again where it cannot be opened.
+        for name in names {
+            match before.vhost(&name) {
+                Some(_) => shared.open_vhost(&name)?,
+                None => open(&shared, &name)?,
+            }
+        }
         Ok::<_, Failure>(definitions)
     });
     let definitions = definitions.await??;

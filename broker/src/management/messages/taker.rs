@@ -40,8 +40,13 @@ pub(super) struct Taker {
 
 impl Taker {
     pub(super) async fn enter(vhost: VhostHandle, visitor: Visitor) -> Result<Self, Failure> {
-        let id = vhost.with(move |vhost| visitor.enter(vhost)).await??;
-        Ok(Self { vhost, id: Some(id), replies: Vec::new(), last_tag: 0, until: Instant::now() + TAKING_MAX })
+        // Apart from who asks, who may go at any moment: whoever has entered leaves.
+        let entering = tokio::spawn(async move {
+            let id = vhost.with(move |vhost| visitor.enter(vhost)).await??;
+            let until = Instant::now() + TAKING_MAX;
+            Ok(Self { vhost, id: Some(id), replies: Vec::new(), last_tag: 0, until })
+        });
+        entering.await.map_err(|error| Failure::Internal(error.to_string()))?
     }
 
     /// Whether another message may be taken.
@@ -79,7 +84,12 @@ impl Taker {
     }
 
     /// Settles what was taken, and goes.
-    pub(super) async fn finish(mut self, then: Then) -> Result<(), Failure> {
+    pub(super) async fn finish(self, then: Then) -> Result<(), Failure> {
+        let finishing = tokio::spawn(self.settle(then));
+        finishing.await.map_err(|error| Failure::Internal(error.to_string()))?
+    }
+
+    async fn settle(mut self, then: Then) -> Result<(), Failure> {
         let Some(id) = self.id.take() else { return Ok(()) };
         let tag = self.last_tag;
         let settled = self.vhost.change(move |vhost| {

@@ -14,6 +14,7 @@ use crate::{
 
 impl Host {
     pub(super) fn completed(&self, completion: Completion) {
+        self.send_jobs();
         match completion {
             Completion::Group(completed) => {
                 self.vhost().completed(completed, now_ms());

@@ -35,6 +35,7 @@ struct Fuse(Rc<Host>);
 impl Drop for Fuse {
     fn drop(&mut self) {
         if std::thread::panicking() {
+            self.0.is_broken.set(true);
             self.0.broken.notify_one();
         }
     }

@@ -30,6 +30,9 @@ impl Host {
             }
         };
         let _in_time = tokio::time::timeout(GOODBYE, gone).await;
+        if self.is_broken.get() {
+            return;
+        }
         self.vhost().seal();
         let closed = async {
             while !self.vhost().is_sealed() {

@@ -19,7 +19,7 @@ fn segment(directory: &Path) -> (PathBuf, Load) {
     let name = FileName::Segment(1);
     FileDisk::new(directory).unwrap().create(name, 4096).unwrap();
     let slot = Slot { position: Position::new(1, 64), size: 10, aux: Aux::default() };
-    let want = Want { queue: QueueId(1), number: 1, purpose: Purpose::Dead(1) };
+    let want = Want::new(QueueId(1), 1, Purpose::Dead(1));
     (directory.join(name.to_string()), Load { want, places: vec![(1, slot)] })
 }
 

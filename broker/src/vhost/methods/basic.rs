@@ -21,6 +21,8 @@ use crate::{
     queue::{Address, Contents, Queue, Wish},
     vhost::{
         Vhost,
+        dead::Dead,
+        death::Reason,
         dispatch::{hold, mark, settle},
         refuse::{self, Refusal},
         reply_to::PSEUDO_QUEUE,
@@ -219,10 +221,16 @@ impl Vhost {
                 return;
             }
             self.drop_expired(id);
+            let now_ms = self.now_ms;
             let Some(queue) = self.queues.one_mut(id) else { return };
             let Some((at, no_ack)) = queue.getters.front().copied() else { return };
             let Contents::Lines(lines) = &mut queue.contents else { return };
-            let entry = lines.pop();
+            let mut entry = lines.pop();
+            if let Some(entry) = entry.take_if(|entry| entry.is_expired(now_ms)) {
+                let (queue, number) = (queue.id, queue.number);
+                self.turn.dead.push_back(Dead { queue, number, entry, reason: Reason::Expired });
+                continue;
+            }
             if entry.is_none() && lines.ready() > 0 {
                 return;
             }
@@ -241,6 +249,15 @@ impl Vhost {
                     self.answer(at, |number, out| GetEmpty {}.encode(number, out));
                 }
             }
+        }
+    }
+
+    /// What they wait for cannot come any more: they are told that there is nothing.
+    pub(in crate::vhost) fn give_up_getters(&mut self, id: QueueId) {
+        let Some(queue) = self.queues.one_mut(id) else { return };
+        for (at, _) in std::mem::take(&mut queue.getters) {
+            self.has_got(at);
+            self.answer(at, |number, out| GetEmpty {}.encode(number, out));
         }
     }
 

@@ -74,6 +74,9 @@ impl Vhost {
     /// All of it is one atomic step of the log, and answered when that is safe.
     fn commit(&mut self, at: Address) -> Result<(), Refusal> {
         let transaction = self.transaction(at)?;
+        if self.is_poisoned() {
+            return Err(Refusal::new(ReplyCode::InternalError, "the message log failed"));
+        }
         self.store.begin_chain();
         for outgoing in transaction.publishes {
             self.place_outgoing(at, &outgoing);

@@ -81,7 +81,7 @@ impl Rig {
     fn scan(&mut self) {
         while let Some(Load { want, .. }) = self.world.loads.pop() {
             let Purpose::Compaction(segment, from) = want.purpose else { continue };
-            let mut scanned = Scanned { messages: Vec::new(), next: None };
+            let mut scanned = Scanned { messages: Vec::new(), next: None, failed: false };
             scan_segment(self.writer.disk(), self.sums, segment, from, |at: Position, end, message| {
                 scanned.messages.push((at, message));
                 scanned.next = Some(end);

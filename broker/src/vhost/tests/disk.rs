@@ -65,7 +65,7 @@ impl OnDisk {
     }
 
     fn scan(&mut self, segment: u32, from: u32) -> Scanned {
-        let mut scanned = Scanned { messages: Vec::new(), next: None };
+        let mut scanned = Scanned { messages: Vec::new(), next: None, failed: false };
         let read = scan_segment(self.writer.disk(), self.sums, segment, from, |position, end, message| {
             scanned.messages.push((position, message));
             let full = scanned.messages.len() >= SCAN_MESSAGES;
@@ -73,7 +73,7 @@ impl OnDisk {
             !full
         });
         if read.is_err() {
-            scanned.next = None;
+            (scanned.next, scanned.failed) = (None, true);
         }
         scanned
     }

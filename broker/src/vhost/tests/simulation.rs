@@ -393,6 +393,8 @@ impl Sim {
                 self.world.vhost.completed(completed, self.world.now_ms);
                 self.promises.safe(completed.durable);
                 let dead = self.world.vhost.take_reclaimable();
+                // As the broker's reader: what was located is read before its segment goes.
+                self.serve_loads();
                 if self.on.writer.remove(&dead).is_err() {
                     return self.crash(true, None);
                 }
@@ -434,7 +436,8 @@ impl Sim {
     /// Reads what the virtual host has asked for.
     fn serve_loads(&mut self) {
         self.world.turn();
-        while let Some(load) = self.world.loads.pop() {
+        while !self.world.loads.is_empty() {
+            let load = self.world.loads.remove(0);
             self.on.read(&mut self.world.vhost, &load, self.world.now_ms);
             self.world.turn();
         }
