@@ -163,9 +163,15 @@ impl<D: Disk> Writer<D> {
     /// # Errors
     /// If the system refuses; that poisons nothing.
     pub fn remove(&mut self, segments: &[u32]) -> io::Result<()> {
-        let removed = segments.iter().map(|segment| self.disk.remove(FileName::Segment(*segment)));
-        // One that stays keeps none of the others.
-        removed.fold(Ok(()), |all, one| all.and(one))
+        let mut first = Ok(());
+        for segment in segments {
+            let removed = self.disk.remove(FileName::Segment(*segment));
+            // One that stays keeps none of the others.
+            if first.is_ok() {
+                first = removed;
+            }
+        }
+        first
     }
 
     /// The disk, for what else is to be written to it.
