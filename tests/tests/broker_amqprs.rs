@@ -20,7 +20,7 @@ const MESSAGES: usize = 200;
 struct Worker {
     name: &'static str,
     holds: bool,
-    told: mpsc::UnboundedSender<(&'static str, String, bool)>,
+    told: mpsc::Sender<(&'static str, String, bool)>,
 }
 
 #[async_trait::async_trait]
@@ -32,7 +32,7 @@ impl AsyncConsumer for Worker {
             channel.basic_ack(ack).await.expect("the channel is open");
         }
         // Nobody listens any more once all have come.
-        let _test_is_over = self.told.send((self.name, body, deliver.redelivered()));
+        let _test_is_over = self.told.send((self.name, body, deliver.redelivered())).await;
     }
 }
 
@@ -58,7 +58,7 @@ async fn amqprs_workers_share_a_topic_and_take_over_what_one_held() -> anyhow::R
     sender.queue_declare(QueueDeclareArguments::durable_client_named("jobs")).await?;
     sender.queue_bind(QueueBindArguments::new("jobs", "work", "jobs.*.new")).await?;
 
-    let (told, mut heard) = mpsc::unbounded_channel();
+    let (told, mut heard) = mpsc::channel(2 * MESSAGES);
     let (holder, holding) = connect(&broker).await?;
     work(&holding, Worker { name: "holder", holds: true, told: told.clone() }).await?;
     for number in 0..MESSAGES {
