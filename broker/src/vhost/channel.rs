@@ -9,7 +9,11 @@
 use std::{collections::HashMap, rc::Rc};
 
 use super::{confirms::Confirms, tx::Transaction, unacked::Unacked, user_channels::OpenChannel};
-use crate::{amqp::content::Assembler, exchange::QueueId, queue::ConsumerId};
+use crate::{
+    amqp::{content::Assembler, method::basic},
+    exchange::QueueId,
+    queue::ConsumerId,
+};
 
 /// Bytes of messages that a channel's unacknowledged deliveries hold in memory; those that the log has are let go of
 /// beyond it, and read again if they come back.
@@ -46,6 +50,21 @@ pub(super) struct Publishing {
     pub(super) assembler: Assembler<()>,
     /// Bytes of its body so far.
     pub(super) gathered: usize,
+}
+
+impl Publishing {
+    /// A publish whose content has not come yet.
+    pub(super) fn begun(publish: &basic::Publish<'_>, assembler: Assembler<()>) -> Self {
+        Self {
+            ids: basic::Publish::IDS,
+            exchange: publish.exchange.into(),
+            routing_key: publish.routing_key.into(),
+            mandatory: publish.mandatory,
+            immediate: publish.immediate,
+            assembler,
+            gathered: 0,
+        }
+    }
 }
 
 /// One channel.

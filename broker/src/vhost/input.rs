@@ -161,17 +161,8 @@ impl Vhost {
         let mut assembler = Assembler::new(limit);
         assembler.begin(())?;
         self.note_publisher(at.session);
-        let publishing = Publishing {
-            ids: basic::Publish::IDS,
-            exchange: publish.exchange.into(),
-            routing_key: publish.routing_key.into(),
-            mandatory: publish.mandatory,
-            immediate: publish.immediate,
-            assembler,
-            gathered: 0,
-        };
         if let Some(channel) = self.channel_mut(at) {
-            channel.publishing = Some(Box::new(publishing));
+            channel.publishing = Some(Box::new(Publishing::begun(publish, assembler)));
         }
         Ok(0)
     }
@@ -235,6 +226,15 @@ impl Vhost {
         Ok(channel.state == ChannelState::Open)
     }
 
+    /// The connection goes, or the channel alone.
+    fn refuse_content(&mut self, at: Address, refusal: Refusal) -> Result<(), Refusal> {
+        if refusal.code().is_hard() {
+            return Err(refusal);
+        }
+        self.refuse(at, &refusal);
+        Ok(())
+    }
+
     /// A header or a piece of a body; `held` where its bytes may be kept.
     fn content_frame(
         &mut self,
@@ -255,8 +255,7 @@ impl Vhost {
             FrameKind::Header => assembler.header(payload),
             _ => assembler.body(payload),
         };
-        let is_partial = matches!(assembled, Ok(None));
-        if !is_partial {
+        if !matches!(assembled, Ok(None)) {
             self.let_go(at.session, *gathered);
         } else if frame.kind == FrameKind::Body {
             *gathered += payload.len();
@@ -264,14 +263,7 @@ impl Vhost {
         }
         let whole = match assembled {
             Ok(whole) => whole,
-            Err(error) => {
-                let refusal = Refusal::from(error).by(*ids);
-                if refusal.code().is_hard() {
-                    return Err(refusal);
-                }
-                self.refuse(at, &refusal);
-                return Ok(());
-            }
+            Err(error) => return self.refuse_content(at, Refusal::from(error).by(*ids)),
         };
         if let Some(Content { properties, body, .. }) = whole {
             if *ids != basic::Publish::IDS {

@@ -257,13 +257,6 @@ impl Settings {
             &mut self.inbound,
             &mut self.advertise,
             &mut self.admin,
-            &mut self.amqp,
-            &mut self.management,
-            &mut self.memory_watermark,
-            &mut self.disk_free_min,
-            &mut self.message_size_max,
-            &mut self.queue_memory,
-            &mut self.consumer_timeout,
             &mut self.egress,
             &mut self.access_log,
             &mut self.access_log_format,
@@ -278,11 +271,26 @@ impl Settings {
         ] {
             text.take_if(|text| text.trim().is_empty());
         }
+        self.drop_empty_texts_of_a_queue_host();
         for list in [&mut self.tags, &mut self.subscribe, &mut self.access_log_when, &mut self.upstream_flags]
         {
             list.retain(|text| !text.trim().is_empty());
         }
         self.data_dir.take_if(|dir| dir.as_os_str().is_empty());
         self
+    }
+
+    fn drop_empty_texts_of_a_queue_host(&mut self) {
+        for text in [
+            &mut self.amqp,
+            &mut self.management,
+            &mut self.memory_watermark,
+            &mut self.disk_free_min,
+            &mut self.message_size_max,
+            &mut self.queue_memory,
+            &mut self.consumer_timeout,
+        ] {
+            text.take_if(|text| text.trim().is_empty());
+        }
     }
 }
