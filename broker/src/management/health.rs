@@ -83,17 +83,11 @@ fn failed(mut details: Value, reason: &str) -> Answer {
 
 async fn alarms(context: &Context) -> Result<Answer, Failure> {
     let usage = nodes::usage(context).await?;
-    let watermarks = context.shared.facts.watermarks;
     let reasons = states(context).await.into_iter().filter_map(|(_, state)| state.ok());
     let reasons = reasons.fold(Reasons::default(), Reasons::or);
-    let is_disk_short = usage.disk_free_bytes < watermarks.disk_free_bytes
-        || reasons.has(Blocked::Disk)
-        || reasons.has(Blocked::DiskFull);
-    let resources = [
-        ("memory", usage.memory_bytes > watermarks.memory_bytes || reasons.has(Blocked::Memory)),
-        ("disk", is_disk_short),
-        ("message_log", reasons.has(Blocked::LogFailed)),
-    ];
+    let alarms = usage.alarms(&context.shared.facts.watermarks).and(reasons);
+    let resources =
+        [("memory", alarms.memory), ("disk", alarms.disk), ("message_log", reasons.has(Blocked::LogFailed))];
     let node = context.node();
     let alarms: Vec<_> = resources
         .iter()

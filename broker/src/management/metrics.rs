@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     RABBITMQ_VERSION,
-    server::{Usage, VhostHandle, Watermarks, clock::now_ms},
+    server::{Alarms, Usage, VhostHandle, Watermarks, clock::now_ms},
     vhost::{
         Blocked, Reasons, Vhost,
         views::{QueueView, Totals},
@@ -132,10 +132,7 @@ fn about(page: &mut Page, context: &Context, endpoint: &str) {
 
 fn alarms(page: &mut Page, node: &Node, blocked: Reasons) {
     let has = |reason| blocked.has(reason);
-    let memory = has(Blocked::Memory) || node.usage.memory_bytes > node.watermarks.memory_bytes;
-    let disk = has(Blocked::Disk)
-        || has(Blocked::DiskFull)
-        || node.usage.disk_free_bytes < node.watermarks.disk_free_bytes;
+    let Alarms { memory, disk } = node.usage.alarms(&node.watermarks).and(blocked);
     let gauges = [
         ("rabbitmq_alarms_memory_used_watermark", "1 while publishers wait for memory", memory),
         ("rabbitmq_alarms_free_disk_space_watermark", "1 while publishers wait for the disk", disk),

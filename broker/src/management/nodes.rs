@@ -50,6 +50,7 @@ async fn node(context: &Context) -> Result<Value, Failure> {
     let usage = usage(context).await?;
     let is_disk_full = is_disk_full(context).await;
     let (facts, watermarks) = (&context.shared.facts, context.shared.facts.watermarks);
+    let alarms = usage.alarms(&watermarks);
     let process = blocking(Process::now).await?;
     Ok(json!({
         "name": context.node(),
@@ -67,11 +68,11 @@ async fn node(context: &Context) -> Result<Value, Failure> {
         "proc_used": 0,
         "mem_used": usage.memory_bytes,
         "mem_limit": watermarks.memory_bytes,
-        "mem_alarm": usage.memory_bytes > watermarks.memory_bytes,
+        "mem_alarm": alarms.memory,
         "mem_calculation_strategy": "rss",
         "disk_free": usage.disk_free_bytes,
         "disk_free_limit": watermarks.disk_free_bytes,
-        "disk_free_alarm": is_disk_full || usage.disk_free_bytes < watermarks.disk_free_bytes,
+        "disk_free_alarm": is_disk_full || alarms.disk,
         "rates_mode": "basic",
         "enabled_plugins": ["rabbitmq_management", "rabbitmq_prometheus", "rabbitmq_delayed_message_exchange"],
         "applications": applications(&facts.version),

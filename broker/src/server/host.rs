@@ -202,15 +202,7 @@ impl Host {
     }
 
     fn send_reads(&self) {
-        let reads = self.reads.borrow();
-        let Some(reads) = reads.as_ref() else { return };
-        let mut waiting = self.waiting_reads.borrow_mut();
-        while let Some(read) = waiting.pop_front() {
-            if let Err(TrySendError::Full(read) | TrySendError::Disconnected(read)) = reads.try_send(read) {
-                waiting.push_front(read);
-                return;
-            }
-        }
+        send_waiting(&self.reads, &self.waiting_reads);
     }
 
     /// Hands groups to the log's thread, whenever it has none.
@@ -234,15 +226,7 @@ impl Host {
     }
 
     fn send_jobs(&self) {
-        let jobs = self.jobs.borrow();
-        let Some(jobs) = jobs.as_ref() else { return };
-        let mut waiting = self.waiting_jobs.borrow_mut();
-        while let Some(job) = waiting.pop_front() {
-            if let Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) = jobs.try_send(job) {
-                waiting.push_front(job);
-                return;
-            }
-        }
+        send_waiting(&self.jobs, &self.waiting_jobs);
     }
 
     /// Wakes the state when something is due.
@@ -341,6 +325,19 @@ impl Host {
         let mut buffers = self.buffers.borrow_mut();
         if buffers.len() < BUFFERS_KEPT {
             buffers.push(buffer);
+        }
+    }
+}
+
+/// Hands a thread what waits for it, as far as it has room; nothing where it was let go of.
+fn send_waiting<T>(thread: &RefCell<Option<SyncSender<T>>>, waiting: &RefCell<VecDeque<T>>) {
+    let thread = thread.borrow();
+    let Some(thread) = thread.as_ref() else { return };
+    let mut waiting = waiting.borrow_mut();
+    while let Some(next) = waiting.pop_front() {
+        if let Err(TrySendError::Full(next) | TrySendError::Disconnected(next)) = thread.try_send(next) {
+            waiting.push_front(next);
+            return;
         }
     }
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{clock, shared::Shared};
+use crate::vhost::{Blocked, Reasons};
 
 /// How often memory and disk are looked at.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -91,6 +92,14 @@ impl Alarms {
     /// Whether one stands.
     pub fn is_any(self) -> bool {
         self.memory || self.disk
+    }
+
+    /// These, and those for which virtual hosts hold publishers back.
+    pub fn and(self, reasons: Reasons) -> Self {
+        Self {
+            memory: self.memory || reasons.has(Blocked::Memory),
+            disk: self.disk || reasons.has(Blocked::Disk) || reasons.has(Blocked::DiskFull),
+        }
     }
 }
 

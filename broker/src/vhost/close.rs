@@ -149,9 +149,7 @@ impl Vhost {
             self.has_got(*at);
             self.answer(*at, |number, out| crate::amqp::method::basic::GetEmpty {}.encode(number, out));
         }
-        for (_, slot) in queue.index.iter() {
-            self.store.segments.release(slot.position, slot.size);
-        }
+        self.store.release(&queue.index);
         self.store.begin_chain();
         if queue.is_written() {
             self.store.declare(&super::records::queue_key(queue.number), None);

@@ -181,9 +181,7 @@ impl Vhost {
     pub(super) fn forget_delayed(&mut self, exchange: &str) {
         let Some(number) = self.delayed.numbers.remove(exchange) else { return };
         let Some(held) = self.delayed.held.remove(&number) else { return };
-        for (_, slot) in held.index.iter() {
-            self.store.segments.release(slot.position, slot.size);
-        }
+        self.store.release(&held.index);
         if held.durable {
             self.store.forget(number);
             self.store.declare(&records::delayed_key(exchange), None);

@@ -183,9 +183,7 @@ impl Vhost {
     fn forget_ownerless(&mut self, queues: BTreeMap<u32, QueueState>) {
         for (number, held) in queues {
             self.queues.was_used(number);
-            for (_, slot) in held.index.iter() {
-                self.store.segments.release(slot.position, slot.size);
-            }
+            self.store.release(&held.index);
             self.store.forget(number);
         }
     }

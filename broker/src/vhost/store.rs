@@ -7,7 +7,7 @@ use crate::{
     log::{
         appender::Appender,
         group::{Completed, Group},
-        index::{Aux, Slot},
+        index::{Aux, QueueIndex, Slot},
         position::Position,
         reader::StoredMessage,
         record::{Body, Message as Stored, MessageFlags, Record, SeqRange, Target},
@@ -128,6 +128,13 @@ impl Store {
     /// A message came back for the `count`th time.
     pub(super) fn returned(&mut self, queue: u32, seq: Seq, count: u32) {
         self.append(&Record::Returned { queue, seq, count, note: &[] });
+    }
+
+    /// Nothing of this index is needed any more.
+    pub(super) fn release(&mut self, index: &QueueIndex) {
+        for (_, slot) in index.iter() {
+            self.segments.release(slot.position, slot.size);
+        }
     }
 
     /// A queue is gone.
