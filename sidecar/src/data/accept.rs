@@ -82,8 +82,9 @@ pub(crate) fn serve<F, C>(
                     accepted += 1;
                     if accepted.is_multiple_of(BATCH) && !pressure::has_room().await {
                         metrics.held.fetch_add(1, Relaxed);
-                        pressure::wait_for_room().await;
-                        arrivals.gather().await;
+                        // The kernel refuses whom its queue has no place for, and those come again too late.
+                        pressure::wait_for_room(|| arrivals.gather()).await;
+                        arrivals.gather();
                     }
                 }
                 Err(error) => pause_if_exhausted(&error).await,

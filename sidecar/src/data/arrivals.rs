@@ -1,20 +1,32 @@
-//! Connections that nobody serves yet. As long as there is room they come as the kernel has queued them, one after
-//! another. Where there was none for a while, the kernel's queue holds those who have waited for longest in front, and
-//! most of them have gone or will have gone before they are answered: then all of them are taken out, and the newest are
-//! served first.
+//! Connections that nobody serves yet. As long as the kernel's queue is empty now and then they come as it has queued
+//! them, one after another. A queue that *stands* holds those who have waited for longest in front, and most of them
+//! have gone or will have gone before they are answered: then all of them are taken out, and the newest are served
+//! first. How long the queue has stood is all that tells of it: a thread that serves at once whom it has let in knows
+//! nothing of those before its door. (Facebook's "Fail at Scale", adaptive LIFO.)
 
-use std::{io, net::SocketAddr, os::fd::AsFd, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    os::fd::AsFd,
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use socket2::{SockRef, Socket};
+use socket2::Socket;
 
+use super::backlog::{self, Backlog};
 use crate::{
     clock,
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, queue_of},
 };
 
 /// So many wait here at most; more wait in the kernel's queue, or for their turn to be in it.
 const LENGTH_MAX: usize = if cfg!(test) { 64 } else { 1_024 };
+/// A queue in which there was always somebody for so long stands: what comes in bursts is served by then.
+const STANDS_AFTER: Duration = Duration::from_millis(100);
 /// Between two times that connections are taken out, others have so many times the time that it took.
 const RESTS: u64 = 10;
 /// But no more than this.
@@ -28,13 +40,22 @@ pub(super) struct Arrivals {
     listener: TcpListener,
     /// Taken out of the kernel's queue, the newest last; tokio does not know of them.
     waiting: Vec<(Socket, SocketAddr)>,
-    /// When more may be taken out, on the process's clock.
+    backlog: Backlog,
+    /// When nobody waited, last, on the process's clock.
+    empty_at: u64,
+    /// When more may be taken out.
     rests_until: u64,
 }
 
 impl Arrivals {
-    pub(super) const fn new(listener: TcpListener) -> Self {
-        Self { listener, waiting: Vec::new(), rests_until: 0 }
+    pub(super) fn new(listener: TcpListener) -> Self {
+        Self {
+            listener,
+            waiting: Vec::new(),
+            backlog: Backlog::new(),
+            empty_at: clock::now(),
+            rests_until: 0,
+        }
     }
 
     /// Who is served next.
@@ -42,33 +63,79 @@ impl Arrivals {
     /// # Errors
     /// Those of accept(2).
     pub(super) async fn next(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        if clock::now() >= clock::later(self.empty_at, STANDS_AFTER) {
+            self.gather();
+        }
         while let Some((socket, peer)) = self.waiting.pop() {
-            if !has_gone(&socket) {
+            if !self.has_gone(&socket) {
                 socket.set_nonblocking(true)?;
                 return Ok((TcpStream::from_std(socket.into())?, peer));
             }
         }
-        self.listener.accept().await
+        if let Some(accepted) = self.poll().await {
+            return accepted;
+        }
+        let accepted = self.wait().await;
+        self.empty_at = clock::now();
+        accepted
     }
 
-    /// Takes out all that the kernel has queued, as far as there is place. Others have most of the time between
-    /// two such times.
-    pub(super) async fn gather(&mut self) {
-        let rest = Duration::from_nanos(self.rests_until.saturating_sub(clock::now()));
-        if !rest.is_zero() {
-            tokio::time::sleep(rest.min(REST_MAX)).await;
+    /// Who waits in the kernel's queue already. (An awake thread may have left others waiting there for long.)
+    async fn poll(&self) -> Option<io::Result<(TcpStream, SocketAddr)>> {
+        let mut accept = pin!(self.listener.accept());
+        poll_fn(|cx| match accept.as_mut().poll(cx) {
+            Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+    }
+
+    /// Waits for somebody. A queue that was cut short grows meanwhile.
+    async fn wait(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        loop {
+            let length = self.backlog.empty(clock::now());
+            self.set_length(length);
+            if self.backlog.is_full() {
+                return self.listener.accept().await;
+            }
+            if let Ok(accepted) = tokio::time::timeout(backlog::REST, self.listener.accept()).await {
+                return accepted;
+            }
         }
+    }
+
+    fn has_gone(&mut self, socket: &Socket) -> bool {
+        let had_gone = has_gone(socket);
+        let length = self.backlog.found(had_gone, clock::now());
+        self.set_length(length);
+        had_gone
+    }
+
+    fn set_length(&self, length: Option<i32>) {
+        if let (Some(length), Some(queue)) = (length, queue_of(&self.listener)) {
+            // One that stays as it is costs more or refuses more, and nothing else.
+            let _ = queue.listen(length);
+        }
+    }
+
+    /// Takes out all that the kernel has queued, as far as there is place. Others have most of the time between two such
+    /// times, as long as somebody is left of the last.
+    pub(super) fn gather(&mut self) {
         let began = clock::now();
+        if began < self.rests_until && !self.waiting.is_empty() {
+            return;
+        }
         if self.waiting.len() > LENGTH_MAX / 2 {
             self.waiting.retain(|(socket, _)| !has_gone(socket));
         }
-        let (room, queue) = (LENGTH_MAX.saturating_sub(self.waiting.len()), SockRef::from(&self.listener));
+        let (room, queue) = (LENGTH_MAX.saturating_sub(self.waiting.len()), queue_of(&self.listener));
         // An error is told by the next accept.
-        for (socket, peer) in (0..room).map_while(|_| queue.accept().ok()) {
+        for (socket, peer) in (0..room).map_while(|_| queue.as_ref()?.accept().ok()) {
             self.waiting.extend(peer.as_socket().map(|peer| (socket, peer)));
         }
         let now = clock::now();
-        self.rests_until = now.saturating_add(RESTS * now.saturating_sub(began));
+        let rest = Duration::from_nanos(RESTS * now.saturating_sub(began));
+        self.rests_until = clock::later(now, rest.min(REST_MAX));
     }
 }
 
@@ -93,26 +160,54 @@ mod tests {
         io
     }
 
-    #[tokio::test]
+    async fn said(arrivals: &mut Arrivals) -> u8 {
+        let (mut io, peer) = arrivals.next().await.unwrap();
+        assert!(peer.ip().is_loopback());
+        io.read_u8().await.unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_newest_is_served_first_and_who_has_gone_is_not() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut arrivals = Arrivals::new(TcpListener::Real(listener));
         let mut clients: Vec<_> = (0..4).map(|number| client(address, number)).collect();
         drop(clients.remove(2));
-        arrivals.gather().await;
+        arrivals.gather();
         // Comes later than those that were taken out, and waits for its turn.
         let _latest = client(address, 4);
         let mut order = Vec::new();
         for _ in 0..4 {
-            let (mut io, peer) = arrivals.next().await.unwrap();
-            assert!(peer.ip().is_loopback());
-            order.push(io.read_u8().await.unwrap());
+            order.push(said(&mut arrivals).await);
         }
         assert_eq!(order, [3, 1, 0, 4]);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_that_stands_is_turned_round_until_nobody_waits_in_it() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut arrivals = Arrivals::new(TcpListener::Real(listener));
+        let _burst: Vec<_> = (0..4).map(|number| client(address, number)).collect();
+        assert_eq!(said(&mut arrivals).await, 0);
+        tokio::time::advance(STANDS_AFTER).await;
+        let mut order = Vec::new();
+        for number in 4..7 {
+            let _newest = client(address, number);
+            order.push(said(&mut arrivals).await);
+            tokio::time::advance(REST_MAX).await;
+        }
+        for _ in 0..3 {
+            order.push(said(&mut arrivals).await);
+        }
+        assert_eq!(order, [4, 5, 6, 3, 2, 1]);
+        let (next, _later) = tokio::join!(said(&mut arrivals), async { client(address, 7) });
+        assert_eq!(next, 7);
+        let _as_before: Vec<_> = (8..10).map(|number| client(address, number)).collect();
+        assert_eq!((said(&mut arrivals).await, said(&mut arrivals).await), (8, 9));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn no_more_wait_than_there_is_place_for() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -120,11 +215,12 @@ mod tests {
         let mut clients = Vec::new();
         for _ in 0..LENGTH_MAX / 16 + 1 {
             clients.extend((0..16).map(|_| net::TcpStream::connect(address).unwrap()));
-            arrivals.gather().await;
+            arrivals.gather();
+            tokio::time::advance(REST_MAX).await;
         }
         assert_eq!(arrivals.waiting.len(), LENGTH_MAX);
         clients.truncate(8);
-        arrivals.gather().await;
+        arrivals.gather();
         // Those who are still there, and those who came too late to be looked at.
         assert_eq!(arrivals.waiting.len(), 8 + 16);
     }

@@ -30,10 +30,12 @@ pub(super) async fn has_room() -> bool {
     !Turn::take().await.is_long()
 }
 
-/// Waits until there is room, for [`WAIT_MAX_NANOS`] at most.
-pub(super) async fn wait_for_room() {
+/// Waits until there is room, for [`WAIT_MAX_NANOS`] at most, and does this after each turn until then.
+pub(super) async fn wait_for_room(mut meanwhile: impl FnMut()) {
     let since = clock::now();
-    while !has_room().await && clock::now().saturating_sub(since) < WAIT_MAX_NANOS {}
+    while !has_room().await && clock::now().saturating_sub(since) < WAIT_MAX_NANOS {
+        meanwhile();
+    }
 }
 
 impl Turn {
@@ -70,7 +72,7 @@ mod tests {
     #[tokio::test]
     async fn an_idle_thread_has_room() {
         assert!(has_room().await);
-        wait_for_room().await;
+        wait_for_room(|| unreachable!("there is room")).await;
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::BytesMut;
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::ToSocketAddrs,
@@ -122,12 +123,11 @@ impl TcpStream {
     }
 }
 
-impl AsFd for TcpListener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Real(listener) => listener.as_fd(),
-            Self::Simulated(_) => panic!("the kernel has no queue for a simulated listener"),
-        }
+/// The kernel has no queue for a simulated listener.
+pub(crate) fn queue_of(listener: &TcpListener) -> Option<SockRef<'_>> {
+    match listener {
+        TcpListener::Real(listener) => Some(SockRef::from(listener)),
+        TcpListener::Simulated(_) => None,
     }
 }
 
