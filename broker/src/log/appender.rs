@@ -208,8 +208,8 @@ impl Appender {
         self.flush_settles();
         self.place_seal();
         self.finish_write();
-        let group =
-            Group { number: self.group, end: self.end, writes: std::mem::take(&mut self.writes), sync };
+        let writes = std::mem::take(&mut self.writes);
+        let group = Group { number: self.group, end: self.end, writes, sync, past_cache: false };
         self.group += 1;
         self.marked = false;
         self.collected = 0;

@@ -6,6 +6,7 @@ use std::{io, str::FromStr};
 use bytes::Bytes;
 use nix::errno::Errno;
 
+mod direct;
 pub mod file;
 
 pub use file::FileDisk;
@@ -74,6 +75,14 @@ pub trait Disk {
     /// # Errors
     /// After one, any part of it may be written.
     fn write_at(&mut self, name: FileName, offset: u64, pieces: &[Bytes]) -> io::Result<()>;
+    /// The same for what is not read back soon: where much comes at once and the system has a way past its cache of files,
+    /// it goes that way.
+    ///
+    /// # Errors
+    /// As for [`Self::write_at`].
+    fn write_past_cache(&mut self, name: FileName, offset: u64, pieces: &[Bytes]) -> io::Result<()> {
+        self.write_at(name, offset, pieces)
+    }
     /// Fills `into`; fewer bytes only at the end of the file.
     ///
     /// # Errors

@@ -16,6 +16,8 @@ pub struct Group {
     pub writes: Vec<Write>,
     /// Whether it must be safe before it is complete; a sync covers all groups before it, too.
     pub sync: bool,
+    /// Whether nobody is expected to read it back soon.
+    pub past_cache: bool,
 }
 
 impl Group {

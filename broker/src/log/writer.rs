@@ -27,6 +27,11 @@ pub mod thread;
 const ZERO_BYTES: usize = 1 << 20;
 /// The next segment is filled faster than the current one by this factor.
 const AHEAD: u64 = 2;
+/// Zeros pay where a sync carries fewer bytes than this. Measured on ext4: the sync of what was only set aside needs
+/// 25 µs more of a core and 80 µs more of time, zeros some 16 µs and 45 µs each 64 KiB.
+const ZEROS_PAY_BELOW: u64 = if cfg!(test) { 2 << 10 } else { 128 << 10 };
+/// The last sync's part in the average is one of so many.
+const AVERAGE_OVER: u64 = 8;
 
 /// Why a group is not written.
 #[derive(Debug, thiserror::Error)]
@@ -75,8 +80,10 @@ pub struct Writer<D> {
     first: u32,
     /// The segment being filled.
     current: Option<u32>,
-    /// Whether it holds bytes that are not safe.
-    dirty: bool,
+    /// Bytes of it that may not be safe.
+    unsynced: u64,
+    /// What a sync carried, on average of the last ones.
+    sync_bytes: u64,
     written: Position,
     durable: Position,
     next: Option<Prepared>,
@@ -101,7 +108,8 @@ impl<D: Disk> Writer<D> {
             options,
             first,
             current: None,
-            dirty: false,
+            unsynced: 0,
+            sync_bytes: 0,
             written: end,
             durable: end,
             next: None,
@@ -118,7 +126,7 @@ impl<D: Disk> Writer<D> {
     pub fn run(&mut self, group: &Group) -> Result<Completed, WriteError> {
         self.healthy()?;
         for write in &group.writes {
-            self.write(write)?;
+            self.write(write, group.past_cache)?;
         }
         self.written = self.written.max(group.end);
         if group.sync {
@@ -183,13 +191,17 @@ impl<D: Disk> Writer<D> {
         if self.poisoned { Err(WriteError::Poisoned) } else { Ok(()) }
     }
 
-    fn write(&mut self, write: &Write) -> Result<(), WriteError> {
+    fn write(&mut self, write: &Write, past_cache: bool) -> Result<(), WriteError> {
         if let Some(bytes) = write.begins {
             self.begin(write.segment, bytes.into())?;
         }
         let name = FileName::Segment(write.segment);
-        self.dirty = true;
-        let done = self.disk.write_at(name, write.offset.into(), &write.pieces);
+        self.unsynced += write.bytes();
+        let offset = write.offset.into();
+        let done = match past_cache {
+            true => self.disk.write_past_cache(name, offset, &write.pieces),
+            false => self.disk.write_at(name, offset, &write.pieces),
+        };
         self.judge("writing", name, done)
     }
 
@@ -199,9 +211,7 @@ impl<D: Disk> Writer<D> {
         if self.current.is_some_and(|current| current >= segment) {
             return Ok(());
         }
-        if self.dirty {
-            self.sync_segment()?;
-        }
+        self.sync_segment()?;
         let name = FileName::Segment(segment);
         let next = self.next.filter(|next| next.segment == segment);
         if next.is_none() {
@@ -236,6 +246,11 @@ impl<D: Disk> Writer<D> {
         Ok(next.safe)
     }
 
+    /// What is set aside reads as zeros; a file system that writes them once more makes later syncs of few bytes cheaper.
+    fn zeros_pay(&self) -> bool {
+        self.sync_bytes < ZEROS_PAY_BELOW
+    }
+
     /// Makes the file of the next segment; what the disk must keep free is not touched for it.
     fn set_aside(&mut self, segment: u32) -> Result<Prepared, WriteError> {
         let (name, bytes) = (FileName::Segment(segment), u64::from(self.options.segment_bytes));
@@ -249,39 +264,41 @@ impl<D: Disk> Writer<D> {
         Ok(Prepared { segment, bytes, filled: 0, safe: false })
     }
 
+    /// Writes one piece of zeros, or none where they do not pay; then its name is all that is to be made safe.
     fn fill(&mut self, next: &mut Prepared) -> Result<(), WriteError> {
         let name = FileName::Segment(next.segment);
-        let left = usize::try_from(next.bytes - next.filled).unwrap_or(usize::MAX);
-        let piece = self.zeros.slice(..left.min(ZERO_BYTES));
-        let bytes = piece.len() as u64;
-        let done = self.disk.write_at(name, next.filled, &[piece]);
-        self.judge("zero-filling", name, done)?;
-        next.filled += bytes;
-        let synced = self.disk.sync_data(name);
-        self.synced(name, synced)?;
-        if next.filled == next.bytes {
-            let synced = self.disk.sync_dir();
+        if self.zeros_pay() {
+            let left = usize::try_from(next.bytes - next.filled).unwrap_or(usize::MAX);
+            let piece = self.zeros.slice(..left.min(ZERO_BYTES));
+            let bytes = piece.len() as u64;
+            let done = self.disk.write_at(name, next.filled, &[piece]);
+            self.judge("zero-filling", name, done)?;
+            next.filled += bytes;
+            let synced = self.disk.sync_data(name);
             self.synced(name, synced)?;
-            next.safe = true;
+            if next.filled < next.bytes {
+                return Ok(());
+            }
         }
+        let synced = self.disk.sync_dir();
+        self.synced(name, synced)?;
+        next.safe = true;
         Ok(())
     }
 
     fn sync_current(&mut self) -> Result<(), WriteError> {
-        if self.dirty {
-            self.sync_segment()?;
-        }
+        self.sync_segment()?;
         self.durable = self.written;
         Ok(())
     }
 
     fn sync_segment(&mut self) -> Result<(), WriteError> {
-        if let Some(current) = self.current {
-            let name = FileName::Segment(current);
-            let synced = self.disk.sync_data(name);
-            self.synced(name, synced)?;
-        }
-        self.dirty = false;
+        let Some(current) = self.current.filter(|_| self.unsynced > 0) else { return Ok(()) };
+        let name = FileName::Segment(current);
+        let synced = self.disk.sync_data(name);
+        self.synced(name, synced)?;
+        self.sync_bytes = (self.sync_bytes * (AVERAGE_OVER - 1) + self.unsynced) / AVERAGE_OVER;
+        self.unsynced = 0;
         Ok(())
     }
 

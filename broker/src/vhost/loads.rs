@@ -89,6 +89,10 @@ impl Vhost {
         for want in wants {
             loads.extend(self.locate(want).and_then(|load| self.as_written(load)));
         }
+        // Compaction reads what has long been alone.
+        if loads.iter().any(|load| !matches!(load.want.purpose, Purpose::Compaction(..))) {
+            self.store.reads_back();
+        }
         loads
     }
 

@@ -21,6 +21,10 @@ use crate::{
 /// In a slot's flags: the message expires in this queue. A record has one time for all its queues.
 pub(super) const FLAG_EXPIRES: u8 = 1;
 
+/// So long after messages were read back, what is written is expected to be read back, too: whoever lags behind meets it
+/// in the system's cache of files.
+pub(super) const READ_BACK_MS: u64 = 10_000;
+
 /// What an entry of a queue and its slot weigh, about: counted against who published it.
 const TARGET_BYTES: usize = 128;
 
@@ -43,6 +47,8 @@ pub(super) struct Store {
     pub(super) refused: u64,
     /// Bytes of memory that messages took that were appended, ever.
     pub(super) appended: u64,
+    /// Until when what is written is expected to be read back.
+    read_back_until_ms: u64,
     /// Bytes handed to the writer since the last checkpoint.
     pub(super) since_checkpoint: u64,
 }
@@ -60,6 +66,7 @@ impl Store {
             chain_is_written: false,
             now_ms: 0,
             refused: 0,
+            read_back_until_ms: 0,
             since_checkpoint: 0,
             appended: 0,
         }
@@ -203,7 +210,8 @@ impl Store {
         if self.writing {
             return None;
         }
-        let group = self.appender.take_group(self.now_ms)?;
+        let mut group = self.appender.take_group(self.now_ms)?;
+        group.past_cache = self.now_ms >= self.read_back_until_ms;
         self.writing = true;
         self.group_end = group.end;
         self.since_checkpoint += group.bytes();
@@ -213,6 +221,11 @@ impl Store {
             }
         }
         Some(group)
+    }
+
+    /// Messages are read back.
+    pub(super) fn reads_back(&mut self) {
+        self.read_back_until_ms = self.now_ms.saturating_add(READ_BACK_MS);
     }
 
     /// The writer has done its group.

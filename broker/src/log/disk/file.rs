@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     fs::{self, File},
-    io::{self, ErrorKind},
+    io::{self, ErrorKind, IoSlice},
     os::{fd::AsFd, unix::fs::FileExt},
     path::{Path, PathBuf},
 };
@@ -12,16 +12,21 @@ use bytes::Bytes;
 use nix::{
     errno::Errno,
     fcntl::{FallocateFlags, fallocate},
-    sys::statvfs::statvfs,
+    sys::{statvfs::statvfs, uio::pwritev},
 };
 
-use super::{Disk, FileName};
+use super::{
+    Disk, FileName,
+    direct::{Direct, Doors},
+};
 
 #[cfg(test)]
 mod tests;
 
 /// Files kept open: the segment being filled, the one prepared, the checkpoint, some that are read.
 const OPEN_FILES_MAX: usize = 16;
+/// Pieces that one call takes (`IOV_MAX` of writev(2)).
+const PIECES_MAX: usize = 1_024;
 
 /// A [`Disk`] on the file system.
 #[derive(Debug)]
@@ -31,6 +36,9 @@ pub struct FileDisk {
     handle: File,
     /// The most recently used last.
     open: VecDeque<(FileName, File)>,
+    direct: Direct,
+    /// The file that was written to past the cache last.
+    direct_file: Option<(FileName, File)>,
 }
 
 impl FileDisk {
@@ -40,12 +48,19 @@ impl FileDisk {
     /// If it is not there, or not to be opened.
     pub fn new(directory: &Path) -> io::Result<Self> {
         let handle = File::open(directory)?;
-        Ok(Self { directory: directory.to_owned(), handle, open: VecDeque::new() })
+        Ok(Self {
+            directory: directory.to_owned(),
+            handle,
+            open: VecDeque::new(),
+            direct: Direct::default(),
+            direct_file: None,
+        })
     }
 
     /// Closes a file that somebody else is about to remove: its space is free only then.
     pub fn close(&mut self, name: FileName) {
         self.open.retain(|(open, _)| *open != name);
+        self.direct_file.take_if(|(open, _)| *open == name);
     }
 
     fn path(&self, name: FileName) -> PathBuf {
@@ -60,6 +75,20 @@ impl FileDisk {
         };
         self.keep(entry);
         self.open.back().map(|(_, file)| file).ok_or_else(|| ErrorKind::NotFound.into())
+    }
+
+    /// `false` = not to be had.
+    fn write_directly(&mut self, name: FileName, offset: u64, pieces: &[Bytes]) -> io::Result<bool> {
+        self.file(name)?;
+        if self.direct_file.as_ref().is_none_or(|(open, _)| *open != name) {
+            self.direct_file = self.direct.open(&self.path(name))?.map(|file| (name, file));
+        }
+        match (self.open.back(), &self.direct_file) {
+            (Some((_, cached)), Some((_, direct))) => {
+                self.direct.write(Doors { cached, direct }, offset, pieces)
+            }
+            _ => Ok(false),
+        }
     }
 
     fn keep(&mut self, entry: (FileName, File)) {
@@ -101,13 +130,21 @@ impl Disk for FileDisk {
         Ok(())
     }
 
-    fn write_at(&mut self, name: FileName, mut offset: u64, pieces: &[Bytes]) -> io::Result<()> {
+    fn write_at(&mut self, name: FileName, offset: u64, pieces: &[Bytes]) -> io::Result<()> {
         let file = self.file(name)?;
-        for piece in pieces {
-            file.write_all_at(piece, offset)?;
-            offset += piece.len() as u64;
+        if let [piece] = pieces {
+            return file.write_all_at(piece, offset);
         }
-        Ok(())
+        let mut slices: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+        write_all_vectored_at(file, &mut slices, offset)
+    }
+
+    fn write_past_cache(&mut self, name: FileName, offset: u64, pieces: &[Bytes]) -> io::Result<()> {
+        let bytes = pieces.iter().map(Bytes::len).sum();
+        if self.direct.is_for(bytes) && self.write_directly(name, offset, pieces)? {
+            return Ok(());
+        }
+        self.write_at(name, offset, pieces)
     }
 
     fn read_at(&mut self, name: FileName, offset: u64, into: &mut [u8]) -> io::Result<usize> {
@@ -157,6 +194,28 @@ impl Disk for FileDisk {
     fn free_bytes(&mut self) -> io::Result<u64> {
         let space = statvfs(&self.directory)?;
         Ok(space.blocks_available().saturating_mul(space.fragment_size()))
+    }
+}
+
+/// One call for many pieces: each call locks the file and begins a transaction.
+fn write_all_vectored_at(file: &File, mut left: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<()> {
+    loop {
+        let pieces = left.get(..PIECES_MAX).unwrap_or(left);
+        let at = i64::try_from(offset).map_err(|_| io::Error::from(ErrorKind::FileTooLarge))?;
+        let written = match pwritev(file, pieces, at) {
+            Ok(written) => written,
+            Err(Errno::EINTR) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        offset += written as u64;
+        // Empty pieces at the front go with it.
+        IoSlice::advance_slices(&mut left, written);
+        if left.is_empty() {
+            return Ok(());
+        }
+        if written == 0 {
+            return Err(ErrorKind::WriteZero.into());
+        }
     }
 }
 

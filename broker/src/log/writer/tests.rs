@@ -57,6 +57,31 @@ fn a_group_that_a_full_disk_refused_is_written_whole_when_there_is_room() {
 }
 
 #[test]
+fn zeros_are_left_out_where_a_sync_carries_much_and_nothing_is_lost() {
+    let mut disk = SimDisk::new(1);
+    let options = Options { segment_bytes: 4 << 20, free_bytes_min: 0 };
+    let mut appender = Appender::new(log(), 1, Position::NONE, 1, options);
+    let mut writer = Writer::new(disk.clone(), options, Position::NONE, 1);
+    writer.run(&group(&mut appender, 1)).unwrap();
+    assert!(!writer.prepare_step().unwrap(), "a piece of zeros, the first of four");
+    let records = (0..16).map(|_| writer.run(&group(&mut appender, 100)).unwrap()).count() * 100 + 1;
+    assert!(writer.prepare_step().unwrap());
+    while appender.segment() == 1 {
+        writer.run(&group(&mut appender, 100)).unwrap();
+    }
+    let last = group(&mut appender, 100);
+    let completed = writer.run(&last).unwrap();
+    assert_eq!(completed.durable, last.end);
+    disk.crash();
+    let found = recover(&mut disk, &log()).unwrap();
+    assert!(found.state.topology.len() > records && found.damage.is_empty());
+    while writer.sync_bytes >= ZEROS_PAY_BELOW {
+        writer.run(&group(&mut appender, 1)).unwrap();
+    }
+    assert!(!writer.prepare_step().unwrap(), "zeros again");
+}
+
+#[test]
 fn a_group_over_three_segments_may_meet_a_full_disk_in_each_of_them() {
     for room in (4000..20_000).step_by(500) {
         let mut disk = SimDisk::new(room);

@@ -32,6 +32,8 @@ pub(super) struct World {
     pub(super) now_ms: u64,
     /// What is to be read from the log.
     pub(super) loads: Vec<Load>,
+    /// Whether the last group was written past the cache.
+    pub(super) past_cache: bool,
     on: Option<OnDisk>,
 }
 
@@ -47,7 +49,7 @@ impl World {
 
     /// A virtual host that somebody else has opened, and whose log is somebody else's.
     pub(super) fn around(vhost: Vhost, now_ms: u64) -> Self {
-        Self { vhost, now_ms, loads: Vec::new(), on: None }
+        Self { vhost, now_ms, loads: Vec::new(), past_cache: false, on: None }
     }
 
     /// Ends a turn.
@@ -93,6 +95,7 @@ impl World {
     pub(super) fn sync(&mut self) {
         while let Some(group) = self.vhost.take_group(self.now_ms) {
             let on = self.on.as_mut().expect("the log is here");
+            self.past_cache = group.past_cache;
             let completed = on.writer.run(&group).expect("the disk takes it");
             self.vhost.completed(completed, self.now_ms);
             self.turn();

@@ -1,7 +1,10 @@
 //! What is there after a crash, and what memory lets go of.
 
-use super::{World, harness::deliveries};
-use crate::amqp::value::FieldValue;
+use super::{
+    World,
+    harness::{Client, deliveries},
+};
+use crate::{amqp::value::FieldValue, vhost::store::READ_BACK_MS};
 
 #[test]
 fn stored_messages_and_declarations_are_there_after_a_crash() {
@@ -54,24 +57,54 @@ fn an_exclusive_queue_goes_with_its_connection() {
     assert_eq!(world.ready("mine"), None);
 }
 
-#[test]
-fn a_long_queue_leaves_memory_once_it_is_written() {
-    let mut world = World::new();
+/// Fills the queue `q` with 10,000 messages.
+fn fill(world: &mut World) -> Client {
     let mut client = world.client();
-    client.declare("q", &[]).go(&mut world);
+    client.declare("q", &[]).go(world);
     let body = "x".repeat(1000);
     for _ in 0..20 {
         for _ in 0..500 {
             client.publish("", "q", &body);
         }
-        client.go(&mut world);
+        client.go(world);
         world.sync();
     }
+    client
+}
+
+#[test]
+fn a_long_queue_leaves_memory_once_it_is_written() {
+    let mut world = World::new();
+    fill(&mut world);
     assert_eq!(world.ready("q"), Some(10_000));
     assert!(world.vhost.warm_bytes < 8 * 1024 * 1024, "{} bytes", world.vhost.warm_bytes);
     let mut consumer = world.client();
     consumer.consume("q", 10);
     assert_eq!(deliveries(&consumer.go(&mut world)).len(), 10);
+}
+
+#[test]
+fn what_comes_while_messages_are_read_back_is_written_through_the_cache() {
+    let mut world = World::new();
+    let mut client = fill(&mut world);
+    let mut written_past_cache = |world: &mut World| {
+        client.publish("", "q", "more").go(world);
+        world.sync();
+        world.past_cache
+    };
+    assert!(written_past_cache(&mut world));
+    let mut consumer = world.client();
+    consumer.consume("q", 0);
+    consumer.go(&mut world);
+    world.read();
+    assert!(!written_past_cache(&mut world));
+    for _ in 0..1_000 {
+        consumer.go(&mut world);
+        world.read();
+    }
+    assert_eq!(world.ready("q"), Some(0));
+    world.pass(READ_BACK_MS);
+    assert!(written_past_cache(&mut world));
 }
 
 #[test]

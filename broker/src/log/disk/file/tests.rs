@@ -1,6 +1,9 @@
-//! What the directory of a log is held by.
+//! What the directory of a log is held by, and that both ways into a file lead to the same bytes.
+
+use proptest::prelude::*;
 
 use super::*;
+use crate::log::disk::direct::DIRECT_BYTES_MIN;
 
 /// Descriptors of this process that lead to this file.
 fn held(path: &Path) -> usize {
@@ -31,4 +34,81 @@ fn a_file_that_was_closed_holds_no_space() {
     reads.close(name);
     writes.remove(name).unwrap();
     assert_eq!(held(&path), 0);
+}
+
+#[test]
+fn pieces_are_written_one_after_the_other_however_many_there_are() {
+    let data = tempfile::tempdir().unwrap();
+    let mut disk = FileDisk::new(data.path()).unwrap();
+    let name = FileName::Segment(1);
+    disk.create(name, 1 << 20).unwrap();
+    let pieces: Vec<_> = (0..2 * PIECES_MAX + 1)
+        .map(|at| Bytes::from(vec![u8::try_from(at % 251).unwrap(); at % 97]))
+        .collect();
+    let whole: Vec<u8> = pieces.iter().flatten().copied().collect();
+    disk.write_at(name, 5, &pieces).unwrap();
+    let mut found = vec![1; whole.len() + 6];
+    disk.read_at(name, 0, &mut found).unwrap();
+    assert!(found.starts_with(&[0; 5]) && found.ends_with(&[0]));
+    assert!(found.get(5..).unwrap().starts_with(&whole), "they differ");
+    disk.write_at(name, 0, &[Bytes::new(), Bytes::new()]).unwrap();
+}
+
+#[test]
+fn what_was_written_past_the_cache_holds_no_space_either() {
+    let data = tempfile::tempdir().unwrap();
+    let mut disk = FileDisk::new(data.path()).unwrap();
+    let name = FileName::Segment(1);
+    disk.create(name, 1 << 20).unwrap();
+    disk.write_past_cache(name, 7, &[vec![1; DIRECT_BYTES_MIN].into()]).unwrap();
+    let path = data.path().join(name.to_string());
+    assert_eq!(held(&path), 2);
+    disk.remove(name).unwrap();
+    assert_eq!(held(&path), 0);
+}
+
+#[test]
+fn where_the_system_has_no_way_past_the_cache_it_is_asked_once() {
+    let mut direct = Direct::default();
+    assert!(direct.is_for(DIRECT_BYTES_MIN) && !direct.is_for(DIRECT_BYTES_MIN - 1));
+    // A file system that has none.
+    assert!(direct.open(Path::new("/proc/self/comm")).unwrap().is_none());
+    assert!(!direct.is_for(DIRECT_BYTES_MIN));
+}
+
+/// Writes one after the other, each of some pieces, past the cache or not.
+fn writes() -> impl Strategy<Value = Vec<(bool, Vec<usize>)>> {
+    let pieces = prop::collection::vec(prop_oneof![0..300_usize, 4000..4200_usize, 0..40_000_usize], 0..6);
+    prop::collection::vec((any::<bool>(), pieces), 1..8)
+}
+
+proptest! {
+    #[test]
+    fn both_ways_lead_to_the_same_bytes(
+        start in 0..9_000_usize, writes in writes(), room in any::<bool>()
+    ) {
+        let data = tempfile::tempdir().unwrap();
+        let (mut disk, mut reader) = (FileDisk::new(data.path()).unwrap(), FileDisk::new(data.path()).unwrap());
+        let name = FileName::Segment(1);
+        disk.create(name, if room { 2 << 20 } else { 0 }).unwrap();
+        let mut whole = vec![0; start];
+        disk.write_at(name, 0, &[whole.clone().into()]).unwrap();
+        for (past_cache, sizes) in writes {
+            let pieces: Vec<_> = sizes
+                .iter()
+                .enumerate()
+                .map(|(at, size)| (0..*size).map(|byte| u8::try_from((byte + at) % 251).unwrap()).collect::<Bytes>())
+                .collect();
+            let offset = whole.len() as u64;
+            match past_cache {
+                true => disk.write_past_cache(name, offset, &pieces).unwrap(),
+                false => disk.write_at(name, offset, &pieces).unwrap(),
+            }
+            whole.extend(pieces.iter().flatten());
+            // Brings what lies around the end into the cache, too.
+            let mut found = vec![1; whole.len() + 1];
+            let read = reader.read_at(name, 0, &mut found).unwrap();
+            prop_assert!(read >= whole.len() && found.starts_with(&whole), "they differ");
+        }
+    }
 }
