@@ -89,9 +89,10 @@ impl Vhost {
         for want in wants {
             loads.extend(self.locate(want).and_then(|load| self.as_written(load)));
         }
-        // Compaction reads what has long been alone.
-        if loads.iter().any(|load| !matches!(load.want.purpose, Purpose::Compaction(..))) {
-            self.store.reads_back();
+        // Compaction, which has no places, reads what has long been alone.
+        if let Some(newest) = loads.iter().flat_map(|load| &load.places).map(|(_, slot)| slot.position).max()
+        {
+            self.store.reads_back(newest);
         }
         loads
     }

@@ -21,9 +21,11 @@ use crate::{
 /// In a slot's flags: the message expires in this queue. A record has one time for all its queues.
 pub(super) const FLAG_EXPIRES: u8 = 1;
 
-/// So long after messages were read back, what is written is expected to be read back, too: whoever lags behind meets it
-/// in the system's cache of files.
+/// So long after something recent was read back, what is written is expected to be read back, too: whoever lags behind
+/// meets it in the system's cache of files.
 pub(super) const READ_BACK_MS: u64 = 10_000;
+/// What was written so lately, or in twice the time, is recent; what is older may well be in no cache any more.
+const RECENT_MS: u64 = 60_000;
 
 /// What an entry of a queue and its slot weigh, about: counted against who published it.
 const TARGET_BYTES: usize = 128;
@@ -47,6 +49,10 @@ pub(super) struct Store {
     pub(super) refused: u64,
     /// Bytes of memory that messages took that were appended, ever.
     pub(super) appended: u64,
+    /// What lies from here on is recent, and will be when that is counted anew, which was done last at this time.
+    recent_from: Position,
+    recent_next: Position,
+    recent_at_ms: u64,
     /// Until when what is written is expected to be read back.
     read_back_until_ms: u64,
     /// Bytes handed to the writer since the last checkpoint.
@@ -66,6 +72,9 @@ impl Store {
             chain_is_written: false,
             now_ms: 0,
             refused: 0,
+            recent_from: end,
+            recent_next: end,
+            recent_at_ms: 0,
             read_back_until_ms: 0,
             since_checkpoint: 0,
             appended: 0,
@@ -210,6 +219,7 @@ impl Store {
         if self.writing {
             return None;
         }
+        self.count_recent();
         let mut group = self.appender.take_group(self.now_ms)?;
         group.past_cache = self.now_ms >= self.read_back_until_ms;
         self.writing = true;
@@ -223,9 +233,18 @@ impl Store {
         Some(group)
     }
 
-    /// Messages are read back.
-    pub(super) fn reads_back(&mut self) {
-        self.read_back_until_ms = self.now_ms.saturating_add(READ_BACK_MS);
+    /// A message is read back.
+    pub(super) fn reads_back(&mut self, position: Position) {
+        if position >= self.recent_from {
+            self.read_back_until_ms = self.now_ms.saturating_add(READ_BACK_MS);
+        }
+    }
+
+    fn count_recent(&mut self) {
+        if self.now_ms >= self.recent_at_ms.saturating_add(RECENT_MS) {
+            self.recent_from = std::mem::replace(&mut self.recent_next, self.appender.end());
+            self.recent_at_ms = self.now_ms;
+        }
     }
 
     /// The writer has done its group.

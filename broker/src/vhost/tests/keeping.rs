@@ -108,6 +108,19 @@ fn what_comes_while_messages_are_read_back_is_written_through_the_cache() {
 }
 
 #[test]
+fn what_was_there_before_the_start_is_not_recent() {
+    let mut world = World::new();
+    fill(&mut world);
+    let mut world = world.crash();
+    let mut client = world.client();
+    client.consume("q", 100).go(&mut world);
+    world.read();
+    client.publish("", "q", "more").go(&mut world);
+    world.sync();
+    assert!(world.past_cache);
+}
+
+#[test]
 fn a_publisher_of_what_is_never_synced_is_read_on() {
     let mut world = World::new();
     let mut client = world.client();
