@@ -102,6 +102,11 @@ impl Message {
         self.body.as_ref()
     }
 
+    /// Bytes of the body: none is larger than 4 GiB.
+    pub fn body_size(&self) -> u32 {
+        u32::try_from(self.body().len()).unwrap_or(u32::MAX)
+    }
+
     /// The body, shared where it is large and copied where it is small.
     pub fn body_bytes(&self) -> Bytes {
         self.body.clone().unwrap_or_else(|| Bytes::copy_from_slice(self.body()))

@@ -8,7 +8,7 @@ use crate::{log::index::Slot, message::Message};
 pub type Seq = u64;
 
 /// One message in one queue. Whoever holds it (the queue, or the channel that it was delivered on) owns it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Entry {
     /// Its place.
     pub seq: Seq,
@@ -29,19 +29,14 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// One that has come, and that the log does not hold.
+    pub fn of_message(seq: Seq, message: Arc<Message>) -> Self {
+        Self { seq, size: message.body_size(), message: Some(message), ..Self::default() }
+    }
+
     /// One that a stream hands out.
     pub fn of_stream(seq: Seq, message: Arc<Message>) -> Self {
-        let size = u32::try_from(message.body().len()).unwrap_or(u32::MAX);
-        Self {
-            seq,
-            message: Some(message),
-            expires_at_ms: 0,
-            size,
-            delivery_count: 0,
-            priority: 0,
-            redelivered: false,
-            stored: true,
-        }
+        Self { stored: true, ..Self::of_message(seq, message) }
     }
 
     /// One that is on the disk only.

@@ -201,16 +201,7 @@ mod tests {
     use super::*;
 
     fn entry(seq: Seq) -> Entry {
-        Entry {
-            seq,
-            message: None,
-            expires_at_ms: 0,
-            size: 0,
-            delivery_count: 0,
-            priority: 0,
-            redelivered: false,
-            stored: true,
-        }
+        Entry { seq, stored: true, ..Entry::default() }
     }
 
     proptest! {

@@ -342,14 +342,5 @@ fn with_properties(message: &Message, properties: &[u8], traits: Traits, at_ms: 
 }
 
 fn entry_of(seq: Seq, message: &Message, due_ms: u64) -> Entry {
-    Entry {
-        seq,
-        message: None,
-        expires_at_ms: due_ms,
-        size: u32::try_from(message.body().len()).unwrap_or(u32::MAX),
-        delivery_count: 0,
-        priority: 0,
-        redelivered: false,
-        stored: true,
-    }
+    Entry { seq, expires_at_ms: due_ms, size: message.body_size(), stored: true, ..Entry::default() }
 }

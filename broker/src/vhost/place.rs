@@ -133,16 +133,7 @@ impl Vhost {
     /// A full queue's dead-letter exchange gets what it refuses.
     fn bury_refused(&mut self, id: QueueId, message: &Arc<Message>) {
         let Some(queue) = self.queues.one(id) else { return };
-        let entry = Entry {
-            seq: 0,
-            message: Some(Arc::clone(message)),
-            expires_at_ms: 0,
-            size: u32::try_from(message.body().len()).unwrap_or(u32::MAX),
-            delivery_count: 0,
-            priority: 0,
-            redelivered: false,
-            stored: false,
-        };
+        let entry = Entry::of_message(0, Arc::clone(message));
         let number = queue.number;
         self.turn.dead.push_back(Dead { queue: id, number, entry, reason: Reason::MaxLength });
     }
@@ -158,14 +149,10 @@ fn enter(queue: &mut Queue, message: &Arc<Message>, now_ms: u64, position: Optio
         Contents::Stream(stream) => (stream.next_seq(), 0),
     };
     let entry = Entry {
-        seq,
-        message: Some(Arc::clone(message)),
         expires_at_ms,
-        size: u32::try_from(message.body().len()).unwrap_or(u32::MAX),
-        delivery_count: 0,
         priority,
-        redelivered: false,
         stored: stored.is_some(),
+        ..Entry::of_message(seq, Arc::clone(message))
     };
     if let Some(position) = stored {
         queue.index.insert(seq, store::slot_of(position, &entry));

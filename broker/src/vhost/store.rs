@@ -89,7 +89,7 @@ impl Store {
         targets: &[Target],
         flags: MessageFlags,
     ) -> Position {
-        let size = u32::try_from(message.body().len()).unwrap_or(u32::MAX);
+        let size = message.body_size();
         let shared = message.shared_body().map(std::slice::from_ref);
         let flags = if message.traits().has_died { flags.and(MessageFlags::DIED) } else { flags };
         let stored = Stored {

@@ -137,16 +137,7 @@ mod tests {
     use super::*;
 
     fn delivery(seq: u64) -> Delivery {
-        let entry = Entry {
-            seq,
-            message: None,
-            expires_at_ms: 0,
-            size: 0,
-            delivery_count: 0,
-            priority: 0,
-            redelivered: false,
-            stored: false,
-        };
+        let entry = Entry { seq, ..Entry::default() };
         Delivery { queue: QueueId(1), number: 1, consumer: None, entry, at_ms: 0 }
     }
 

@@ -2,13 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, time::sleep};
+use tokio::{
+    net::TcpListener,
+    time::{sleep, timeout},
+};
 
 use super::{Running, client::Client};
 use crate::{
     amqp::handshake::{Product, Tuning, sasl::Mechanism, server::ServerConfig, server_properties},
     server::front::accept,
 };
+
+/// The place of a connection that is gone.
+const FREE_WITHIN: Duration = Duration::from_secs(10);
 
 #[tokio::test]
 async fn a_connection_takes_its_place_until_it_ends() {
@@ -21,8 +27,11 @@ async fn a_connection_takes_its_place_until_it_ends() {
     let first = Client::open(at).await;
     assert!(Client::try_open(at, "/", 0).await.is_none(), "there is one place");
     drop(first);
-    while Client::try_open(at, "/", 0).await.is_none() {
-        sleep(Duration::from_millis(10)).await;
-    }
+    let free = async {
+        while Client::try_open(at, "/", 0).await.is_none() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(FREE_WITHIN, free).await.expect("the place is free");
     accepting.abort();
 }
