@@ -62,7 +62,7 @@ impl Direct {
     /// From the system.
     pub(super) fn write(&mut self, doors: Doors<'_>, mut offset: u64, pieces: &[Bytes]) -> io::Result<bool> {
         let mut left: usize = pieces.iter().map(Bytes::len).sum();
-        let mut feed = pieces.iter().flat_map(|piece| [piece.as_ref()]);
+        let mut feed = pieces.iter().map(AsRef::as_ref);
         let mut piece: &[u8] = &[];
         while left > 0 {
             let into_block = usize::try_from(offset % BLOCK_BYTES as u64).unwrap_or(0);
