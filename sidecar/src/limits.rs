@@ -11,7 +11,7 @@ pub const HEADER_BYTES_MAX: usize = 64 * 1_024;
 /// The longest request target, in bytes: HAProxy's line fits its 16 KiB buffer, nginx's 8 KiB; twice as much
 /// is still no page of anyone's.
 pub const REQUEST_LINE_BYTES_MAX: usize = 32 * 1_024;
-/// Connections on one port of one thread, at most; more wait in the kernel's queue.
+/// Connections on one port of one thread, at most; more wait to be let in.
 pub const CONNECTIONS_MAX: usize = 16_384;
 /// Streams that a client may have open on one HTTP/2 connection.
 pub const STREAMS_MAX: u32 = 1_024;

@@ -13,24 +13,29 @@ use std::{
 
 use smallvec::SmallVec;
 #[cfg(not(test))]
-use socket2::SockRef;
+use socket2::{SockAddr, SockRef, Socket};
 use tokio::io::AsyncWrite;
 
 #[cfg(not(test))]
 pub(crate) use tokio::net::{TcpListener, TcpStream};
 
 #[cfg(test)]
-pub(crate) use self::either::{TcpListener, TcpStream, queue_of};
+pub(crate) use self::either::{TcpListener, TcpStream, set_backlog, take_queued};
 
 /// Parts that together are at most so long, in bytes, are written as one piece: to copy them costs less than to hand
 /// the kernel a list.
 const PIECE_MAX: usize = 1_024;
 
-/// What the kernel has queued for a listener, to be taken out without waiting.
+/// Takes out of the kernel's queue who waits there; `WouldBlock` where nobody does.
 #[cfg(not(test))]
-#[expect(clippy::unnecessary_wraps, reason = "a simulated listener has none")]
-pub(crate) fn queue_of(listener: &TcpListener) -> Option<SockRef<'_>> {
-    Some(SockRef::from(listener))
+pub(crate) fn take_queued(listener: &TcpListener) -> io::Result<(Socket, SockAddr)> {
+    SockRef::from(listener).accept()
+}
+
+/// How many may wait in the kernel's queue from now on; who waits there, stays.
+#[cfg(not(test))]
+pub(crate) fn set_backlog(listener: &TcpListener, length: i32) -> io::Result<()> {
+    SockRef::from(listener).listen(length)
 }
 
 /// Writes several parts at once.

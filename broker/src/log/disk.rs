@@ -70,6 +70,10 @@ pub trait Disk {
     /// # Errors
     /// `StorageFull` without the room.
     fn create(&mut self, name: FileName, bytes: u64) -> io::Result<()>;
+    /// Whether the room of files that were made is truly set aside. Where it is not, only what was written has it.
+    fn sets_aside(&self) -> bool {
+        true
+    }
     /// Writes all pieces one after the other.
     ///
     /// # Errors

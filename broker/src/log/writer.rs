@@ -248,7 +248,7 @@ impl<D: Disk> Writer<D> {
 
     /// What is set aside reads as zeros; a file system that writes them once more makes later syncs of few bytes cheaper.
     fn zeros_pay(&self) -> bool {
-        self.sync_bytes < ZEROS_PAY_BELOW
+        self.sync_bytes < ZEROS_PAY_BELOW || !self.disk.sets_aside()
     }
 
     /// Makes the file of the next segment; what the disk must keep free is not touched for it.
@@ -297,7 +297,9 @@ impl<D: Disk> Writer<D> {
         let name = FileName::Segment(current);
         let synced = self.disk.sync_data(name);
         self.synced(name, synced)?;
-        self.sync_bytes = (self.sync_bytes * (AVERAGE_OVER - 1) + self.unsynced) / AVERAGE_OVER;
+        // One large one among small ones says nothing of those to come.
+        let counted = self.unsynced.min(2 * ZEROS_PAY_BELOW);
+        self.sync_bytes = (self.sync_bytes * (AVERAGE_OVER - 1) + counted) / AVERAGE_OVER;
         self.unsynced = 0;
         Ok(())
     }

@@ -221,7 +221,8 @@ impl Store {
         }
         self.count_recent();
         let mut group = self.appender.take_group(self.now_ms)?;
-        group.past_cache = self.now_ms >= self.read_back_until_ms;
+        // What nobody waits for the cache takes at once.
+        group.past_cache = group.sync && self.now_ms >= self.read_back_until_ms;
         self.writing = true;
         self.group_end = group.end;
         self.since_checkpoint += group.bytes();

@@ -14,17 +14,22 @@ use std::{
     time::Duration,
 };
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::resource::{Resource, getrlimit},
+};
 use socket2::Socket;
 
 use super::backlog::{self, Backlog};
 use crate::{
     clock,
-    net::{TcpListener, TcpStream, queue_of},
+    net::{TcpListener, TcpStream, set_backlog, take_queued},
 };
 
 /// So many wait here at most; more wait in the kernel's queue, or for their turn to be in it.
 const LENGTH_MAX: usize = if cfg!(test) { 64 } else { 1_024 };
+/// And no more than this part of the descriptors that the process may have: calls need some.
+const DESCRIPTORS_PART: u64 = 16;
 /// A queue in which there was always somebody for so long stands: what comes in bursts is served by then.
 const STANDS_AFTER: Duration = Duration::from_millis(100);
 /// Between two times that connections are taken out, others have so many times the time that it took.
@@ -40,6 +45,7 @@ pub(super) struct Arrivals {
     listener: TcpListener,
     /// Taken out of the kernel's queue, the newest last; tokio does not know of them.
     waiting: Vec<(Socket, SocketAddr)>,
+    length_max: usize,
     backlog: Backlog,
     /// When nobody waited, last, on the process's clock.
     empty_at: u64,
@@ -52,6 +58,7 @@ impl Arrivals {
         Self {
             listener,
             waiting: Vec::new(),
+            length_max: length_max(),
             backlog: Backlog::new(),
             empty_at: clock::now(),
             rests_until: 0,
@@ -112,9 +119,9 @@ impl Arrivals {
     }
 
     fn set_length(&self, length: Option<i32>) {
-        if let (Some(length), Some(queue)) = (length, queue_of(&self.listener)) {
+        if let Some(length) = length {
             // One that stays as it is costs more or refuses more, and nothing else.
-            let _ = queue.listen(length);
+            let _ = set_backlog(&self.listener, length);
         }
     }
 
@@ -125,18 +132,24 @@ impl Arrivals {
         if began < self.rests_until && !self.waiting.is_empty() {
             return;
         }
-        if self.waiting.len() > LENGTH_MAX / 2 {
-            self.waiting.retain(|(socket, _)| !has_gone(socket));
+        if self.waiting.len() > self.length_max / 2 {
+            let waiting = std::mem::take(&mut self.waiting);
+            self.waiting = waiting.into_iter().filter(|(socket, _)| !self.has_gone(socket)).collect();
         }
-        let (room, queue) = (LENGTH_MAX.saturating_sub(self.waiting.len()), queue_of(&self.listener));
+        let room = self.length_max.saturating_sub(self.waiting.len());
         // An error is told by the next accept.
-        for (socket, peer) in (0..room).map_while(|_| queue.as_ref()?.accept().ok()) {
+        for (socket, peer) in (0..room).map_while(|_| take_queued(&self.listener).ok()) {
             self.waiting.extend(peer.as_socket().map(|peer| (socket, peer)));
         }
         let now = clock::now();
         let rest = Duration::from_nanos(RESTS * now.saturating_sub(began));
         self.rests_until = clock::later(now, rest.min(REST_MAX));
     }
+}
+
+fn length_max() -> usize {
+    let (descriptors, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((u64::MAX, 0));
+    usize::try_from(descriptors / DESCRIPTORS_PART).unwrap_or(usize::MAX).min(LENGTH_MAX)
 }
 
 /// Whether the client has closed its side already.
@@ -205,6 +218,26 @@ mod tests {
         assert_eq!(next, 7);
         let _as_before: Vec<_> = (8..10).map(|number| client(address, number)).collect();
         assert_eq!((said(&mut arrivals).await, said(&mut arrivals).await), (8, 9));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_all_have_gone_the_kernels_queue_is_cut() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut arrivals = Arrivals::new(TcpListener::Real(listener));
+        let is_queued = || net::TcpStream::connect_timeout(&address, Duration::from_millis(100)).is_ok();
+        for _ in 0..5 {
+            let _here = client(address, 1);
+            (0..32).for_each(|_| drop(client(address, 0)));
+            tokio::time::advance(STANDS_AFTER).await;
+            assert_eq!(said(&mut arrivals).await, 1);
+        }
+        assert!(!arrivals.backlog.is_full());
+        let queued: Vec<_> = (0..40).map(|_| net::TcpStream::connect(address)).take(33).collect();
+        assert!(queued.iter().all(Result::is_ok) && !is_queued(), "there is no place for another one");
+        drop(queued);
+        arrivals.gather();
+        assert!(is_queued());
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,10 +3,11 @@
 //! the kernel refuses the others for next to nothing. Pure: it is told what was found, and when.
 //!
 //! ```text
-//!   found: most of WINDOW had gone ──▶ half as long, at least SHORTEST
-//!   empty: not shortened for REST  ──▶ twice as long, at most FULL, once each REST
+//!   found: most of WINDOW had gone               ──▶ half as long, at least SHORTEST
+//!   found: next to none had gone; nobody waits   ──▶ twice as long, at most FULL
 //! ```
-//! A queue that is long because many come at once is left alone: as long as they wait, all are served.
+//! Once each REST: what is found until then came to the queue as it was before. A queue that is long because many come at
+//! once is left alone: as long as they wait, all are served.
 
 use std::time::Duration;
 
@@ -18,7 +19,9 @@ pub(super) const FULL: i32 = weft_runtime::listen::BACKLOG;
 const SHORTEST: i32 = 32;
 /// So many are looked at before it is judged.
 const WINDOW: u32 = 16;
-/// Between changes to more.
+/// Of those looked at, so many may have gone in a queue that serves its clients.
+const STRAY: u32 = 2;
+/// Between two changes.
 pub(super) const REST: Duration = Duration::from_millis(100);
 
 /// Of one listener.
@@ -47,23 +50,28 @@ impl Backlog {
         if self.found < WINDOW {
             return None;
         }
-        let most_had_gone = self.gone > self.found / 2;
+        let gone = self.gone;
         (self.found, self.gone) = (0, 0);
-        most_had_gone.then(|| self.change(self.length / 2, now)).flatten()
+        match gone {
+            ..=STRAY => self.change(self.length * 2, now),
+            gone if gone > WINDOW / 2 => self.change(self.length / 2, now),
+            _ => None,
+        }
     }
 
     /// Nobody waits. Says how long the queue is to be, if that changed.
     pub(super) fn empty(&mut self, now: u64) -> Option<i32> {
-        if self.is_full() || now < clock::later(self.changed_at, REST) {
-            return None;
-        }
+        (self.found, self.gone) = (0, 0);
         self.change(self.length * 2, now)
     }
 
     fn change(&mut self, length: i32, now: u64) -> Option<i32> {
         let length = length.clamp(SHORTEST, FULL);
-        self.changed_at = now;
-        (std::mem::replace(&mut self.length, length) != length).then_some(length)
+        if length == self.length || now < clock::later(self.changed_at, REST) {
+            return None;
+        }
+        (self.length, self.changed_at) = (length, now);
+        Some(length)
     }
 }
 
@@ -82,23 +90,45 @@ mod tests {
     #[test]
     fn where_most_have_gone_it_is_halved_down_to_the_shortest() {
         let mut backlog = Backlog::new();
-        assert!(window(&mut backlog, WINDOW / 2, 1).is_empty(), "as many are still there");
-        let lengths: Vec<_> = (0..8).flat_map(|_| window(&mut backlog, WINDOW / 2 + 1, 1)).collect();
+        assert!(window(&mut backlog, WINDOW / 2, after(1)).is_empty(), "as many are still there");
+        let lengths: Vec<_> =
+            (1..9).flat_map(|times| window(&mut backlog, WINDOW / 2 + 1, after(times))).collect();
         assert_eq!(lengths, [512, 256, 128, 64, SHORTEST]);
     }
 
     #[test]
-    fn where_nobody_waits_it_grows_again_but_not_at_once() {
+    fn those_who_came_before_it_was_cut_do_not_cut_it_again() {
+        let mut backlog = Backlog::new();
+        let lengths: Vec<_> = (0..64).flat_map(|_| window(&mut backlog, WINDOW, after(1))).collect();
+        assert_eq!(lengths, [512]);
+        assert!(window(&mut backlog, WINDOW, after(2) - 1).is_empty());
+        assert_eq!(window(&mut backlog, WINDOW, after(2)), [256]);
+    }
+
+    #[test]
+    fn it_grows_again_where_nobody_waits_or_nobody_has_gone_but_not_at_once() {
         let mut backlog = Backlog::new();
         assert_eq!(backlog.empty(after(9)), None, "it is as long as it may be");
+        let mut times = 9;
         while backlog.length > SHORTEST {
-            window(&mut backlog, WINDOW, 1);
+            times += 1;
+            window(&mut backlog, WINDOW, after(times));
         }
-        assert_eq!(backlog.empty(after(1) - 1), None);
-        assert_eq!(backlog.empty(after(1)), Some(2 * SHORTEST));
-        assert_eq!(backlog.empty(after(2) - 1), None);
-        let lengths: Vec<_> = (2..9).filter_map(|times| backlog.empty(after(times))).collect();
-        assert_eq!(lengths, [128, 256, 512, FULL]);
+        assert_eq!(backlog.empty(after(times + 1) - 1), None);
+        assert_eq!(backlog.empty(after(times + 1)), Some(2 * SHORTEST));
+        assert_eq!(backlog.empty(after(times + 2) - 1), None);
+        assert_eq!(window(&mut backlog, STRAY, after(times + 2)), [4 * SHORTEST]);
+        assert!(window(&mut backlog, STRAY + 1, after(times + 3)).is_empty(), "some have gone");
+        let lengths: Vec<_> = (3..9).filter_map(|more| backlog.empty(after(times + more))).collect();
+        assert_eq!(lengths, [256, 512, FULL]);
         assert!(backlog.is_full());
+    }
+
+    #[test]
+    fn what_was_found_before_nobody_waited_does_not_count() {
+        let mut backlog = Backlog::new();
+        (1..WINDOW).for_each(|_| assert_eq!(backlog.found(true, after(1)), None));
+        backlog.empty(after(2));
+        assert_eq!(backlog.found(true, after(2)), None);
     }
 }

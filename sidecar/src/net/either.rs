@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use socket2::SockRef;
+use socket2::{SockAddr, SockRef};
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::ToSocketAddrs,
@@ -123,11 +123,19 @@ impl TcpStream {
     }
 }
 
-/// The kernel has no queue for a simulated listener.
-pub(crate) fn queue_of(listener: &TcpListener) -> Option<SockRef<'_>> {
+/// As the one outside of tests; a simulated listener has no queue.
+pub(crate) fn take_queued(listener: &TcpListener) -> io::Result<(socket2::Socket, SockAddr)> {
     match listener {
-        TcpListener::Real(listener) => Some(SockRef::from(listener)),
-        TcpListener::Simulated(_) => None,
+        TcpListener::Real(listener) => SockRef::from(listener).accept(),
+        TcpListener::Simulated(_) => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}
+
+/// As the one outside of tests.
+pub(crate) fn set_backlog(listener: &TcpListener, length: i32) -> io::Result<()> {
+    match listener {
+        TcpListener::Real(listener) => SockRef::from(listener).listen(length),
+        TcpListener::Simulated(_) => Ok(()),
     }
 }
 

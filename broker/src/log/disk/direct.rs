@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use nix::{errno::Errno, fcntl::OFlag};
 
-/// A block of every device that matters, and a page of the cache.
+/// A block of every device that matters, and mostly a page of the cache.
 const BLOCK_BYTES: usize = 4 << 10;
 /// Written at once.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -40,19 +40,12 @@ impl Direct {
         bytes >= DIRECT_BYTES_MIN && !self.is_refused
     }
 
-    /// The file that whole blocks are written to. None if the file system has no such way.
-    ///
-    /// # Errors
-    /// Others of the system's.
-    pub(super) fn open(&mut self, path: &Path) -> io::Result<Option<File>> {
-        match File::options().write(true).custom_flags(OFlag::O_DIRECT.bits()).open(path) {
-            Ok(file) => Ok(Some(file)),
-            Err(error) if is_refusal(&error) => {
-                self.is_refused = true;
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
+    /// The file that whole blocks are written to. None where it is not to be had: the cache takes it then, and where the
+    /// file system has no such way at all, what follows, too.
+    pub(super) fn open(&mut self, path: &Path) -> Option<File> {
+        let opened = File::options().write(true).custom_flags(OFlag::O_DIRECT.bits()).open(path);
+        self.is_refused |= opened.as_ref().is_err_and(is_refusal);
+        opened.ok()
     }
 
     /// Writes all pieces one after the other. `false` = the file system refused: nothing, or a part, is written, and all of
@@ -71,7 +64,7 @@ impl Direct {
                 ..BLOCK_BYTES => (left, false),
                 _ => (BUFFER_BYTES.min(left - left % BLOCK_BYTES), true),
             };
-            let room = self.room(bytes);
+            let room = self.room(bytes).ok_or(io::ErrorKind::OutOfMemory)?;
             fill(room, &mut piece, &mut feed);
             let file = if direct { doors.direct } else { doors.cached };
             match file.write_all_at(room, offset) {
@@ -89,10 +82,10 @@ impl Direct {
     }
 
     /// So many bytes that begin at a block's boundary.
-    fn room(&mut self, bytes: usize) -> &mut [u8] {
+    fn room(&mut self, bytes: usize) -> Option<&mut [u8]> {
         self.buffer.resize(BUFFER_BYTES + BLOCK_BYTES, 0);
         let start = self.buffer.as_ptr().align_offset(BLOCK_BYTES);
-        self.buffer.get_mut(start..start + bytes).unwrap_or_default()
+        self.buffer.get_mut(start..start + bytes)
     }
 }
 

@@ -36,6 +36,8 @@ pub struct FileDisk {
     handle: File,
     /// The most recently used last.
     open: VecDeque<(FileName, File)>,
+    /// Whether room was set aside for all files; else they are long without it.
+    sets_aside: bool,
     direct: Direct,
     /// The file that was written to past the cache last.
     direct_file: Option<(FileName, File)>,
@@ -52,6 +54,7 @@ impl FileDisk {
             directory: directory.to_owned(),
             handle,
             open: VecDeque::new(),
+            sets_aside: true,
             direct: Direct::default(),
             direct_file: None,
         })
@@ -81,7 +84,7 @@ impl FileDisk {
     fn write_directly(&mut self, name: FileName, offset: u64, pieces: &[Bytes]) -> io::Result<bool> {
         self.file(name)?;
         if self.direct_file.as_ref().is_none_or(|(open, _)| *open != name) {
-            self.direct_file = self.direct.open(&self.path(name))?.map(|file| (name, file));
+            self.direct_file = self.direct.open(&self.path(name)).map(|file| (name, file));
         }
         match (self.open.back(), &self.direct_file) {
             (Some((_, cached)), Some((_, direct))) => {
@@ -121,13 +124,20 @@ impl Disk for FileDisk {
     fn create(&mut self, name: FileName, bytes: u64) -> io::Result<()> {
         let path = self.path(name);
         let file = File::options().read(true).write(true).create_new(true).open(&path)?;
-        if let Err(error) = set_aside(&file, bytes) {
-            let _ = fs::remove_file(&path);
-            return Err(error);
+        match set_aside(&file, bytes) {
+            Ok(has_room) => self.sets_aside &= has_room,
+            Err(error) => {
+                let _ = fs::remove_file(&path);
+                return Err(error);
+            }
         }
         self.close(name);
         self.keep((name, file));
         Ok(())
+    }
+
+    fn sets_aside(&self) -> bool {
+        self.sets_aside
     }
 
     fn write_at(&mut self, name: FileName, offset: u64, pieces: &[Bytes]) -> io::Result<()> {
@@ -219,15 +229,15 @@ fn write_all_vectored_at(file: &File, mut left: &mut [IoSlice<'_>], mut offset: 
     }
 }
 
-/// Where the file system cannot, the file is long and has no room: the zeros that follow will find out.
-fn set_aside(file: &File, bytes: u64) -> io::Result<()> {
+/// Where the file system cannot, the file is long and has no room (`false`): the zeros that follow will find out.
+fn set_aside(file: &File, bytes: u64) -> io::Result<bool> {
     if bytes == 0 {
-        return Ok(());
+        return Ok(true);
     }
     let len = i64::try_from(bytes).map_err(|_| io::Error::from(ErrorKind::FileTooLarge))?;
     match fallocate(file.as_fd(), FallocateFlags::empty(), 0, len) {
-        Ok(()) => Ok(()),
-        Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => file.set_len(bytes),
+        Ok(()) => Ok(true),
+        Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => file.set_len(bytes).map(|()| false),
         Err(error) => Err(error.into()),
     }
 }

@@ -62,7 +62,8 @@ fn what_was_written_past_the_cache_holds_no_space_either() {
     disk.create(name, 1 << 20).unwrap();
     disk.write_past_cache(name, 7, &[vec![1; DIRECT_BYTES_MIN].into()]).unwrap();
     let path = data.path().join(name.to_string());
-    assert_eq!(held(&path), 2);
+    let has_way = Direct::default().open(&path).is_some();
+    assert_eq!(held(&path), 1 + usize::from(has_way));
     disk.remove(name).unwrap();
     assert_eq!(held(&path), 0);
 }
@@ -72,8 +73,32 @@ fn where_the_system_has_no_way_past_the_cache_it_is_asked_once() {
     let mut direct = Direct::default();
     assert!(direct.is_for(DIRECT_BYTES_MIN) && !direct.is_for(DIRECT_BYTES_MIN - 1));
     // A file system that has none.
-    assert!(direct.open(Path::new("/proc/self/comm")).unwrap().is_none());
+    assert!(direct.open(Path::new("/proc/self/comm")).is_none());
     assert!(!direct.is_for(DIRECT_BYTES_MIN));
+}
+
+#[test]
+fn what_cannot_be_opened_now_may_be_later() {
+    let mut direct = Direct::default();
+    assert!(direct.open(Path::new("/nowhere")).is_none());
+    assert!(direct.is_for(DIRECT_BYTES_MIN));
+}
+
+#[test]
+fn a_refusal_midway_is_told_and_no_other_error_is_one() {
+    let data = tempfile::tempdir().unwrap();
+    let cached = File::create(data.path().join("cached")).unwrap();
+    let file = |path: &str| File::options().write(true).open(path).unwrap();
+    let pieces = [Bytes::from(vec![1; 2 * DIRECT_BYTES_MIN])];
+    // The one says EINVAL to what is no number.
+    let (refuses, full) = (file("/proc/self/oom_score_adj"), file("/dev/full"));
+    let mut direct = Direct::default();
+    assert!(!direct.write(Doors { cached: &cached, direct: &refuses }, 1, &pieces).unwrap());
+    assert!(!direct.is_for(DIRECT_BYTES_MIN));
+    let mut direct = Direct::default();
+    let full = direct.write(Doors { cached: &cached, direct: &full }, 1, &pieces).unwrap_err();
+    assert_eq!(full.kind(), ErrorKind::StorageFull);
+    assert!(direct.is_for(DIRECT_BYTES_MIN));
 }
 
 /// Writes one after the other, each of some pieces, past the cache or not.
