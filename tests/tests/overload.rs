@@ -23,8 +23,9 @@ const CAPACITY: f64 = 400.0;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The same, where it is the sidecar that has no time.
 const CPU_PATIENCE: Duration = Duration::from_millis(500);
-/// Until those have given up who came when nobody knew yet that it was too much.
-const CPU_WARM_UP: Duration = Duration::from_secs(10);
+/// Until those have given up who came when nobody knew yet that it was too much, and what they left is worked off: with
+/// the connections of the test, about twice the work of four seconds.
+const CPU_WARM_UP: Duration = Duration::from_secs(15);
 /// What it then has of a core, in percent: so little that the test can send four times as many requests as it can do.
 const CPU_PERCENT: u64 = 10;
 /// What a sidecar may hold more under load than before it, in KiB.
@@ -124,11 +125,12 @@ async fn heavy_a_sidecar_without_cpu_to_spare_does_not_do_less_the_more_is_asked
     println!(
         "overload, sidecar's cpu: of {capacity:.0}/s alone, {goodputs:.0?}/s at 2 and 4 times, {part:.0} %"
     );
-    // A collapse leaves nothing, or next to nothing; in a short run, on a machine that others share, the figures of two
-    // that are well differ threefold.
-    let (least, least_of_capacity) = Scale::current().pick((30.0, 0.1), (80.0, 0.2));
+    // A collapse leaves nothing, or next to nothing. In a short run, on a machine that others share, the figures of two
+    // that are well differ threefold: they are compared where there is time.
+    let (least, least_of_capacity) = Scale::current().pick((0.0, 0.1), (80.0, 0.2));
     assert!(part >= least, "it falls as load rises: {goodputs:?}");
-    assert!(goodputs[0] >= capacity * least_of_capacity, "of {capacity:.0}/s alone, {goodputs:?}");
+    let good = goodputs.iter().all(|goodput| *goodput >= capacity * least_of_capacity);
+    assert!(good, "of {capacity:.0}/s alone, {goodputs:?}");
     Ok(())
 }
 
