@@ -12,6 +12,15 @@ fn held(path: &Path) -> usize {
     links.filter(|target| target.starts_with(path)).count()
 }
 
+/// A directory with one file of so many bytes set aside.
+fn segment(bytes: u64) -> (tempfile::TempDir, FileDisk, FileName) {
+    let data = tempfile::tempdir().unwrap();
+    let mut disk = FileDisk::new(data.path()).unwrap();
+    let name = FileName::Segment(1);
+    disk.create(name, bytes).unwrap();
+    (data, disk, name)
+}
+
 #[test]
 fn the_directory_is_synced_without_being_opened_again() {
     let data = tempfile::tempdir().unwrap();
@@ -38,10 +47,7 @@ fn a_file_that_was_closed_holds_no_space() {
 
 #[test]
 fn pieces_are_written_one_after_the_other_however_many_there_are() {
-    let data = tempfile::tempdir().unwrap();
-    let mut disk = FileDisk::new(data.path()).unwrap();
-    let name = FileName::Segment(1);
-    disk.create(name, 1 << 20).unwrap();
+    let (_data, mut disk, name) = segment(1 << 20);
     let pieces: Vec<_> = (0..2 * PIECES_MAX + 1)
         .map(|at| Bytes::from(vec![u8::try_from(at % 251).unwrap(); at % 97]))
         .collect();
@@ -56,10 +62,7 @@ fn pieces_are_written_one_after_the_other_however_many_there_are() {
 
 #[test]
 fn what_was_written_past_the_cache_holds_no_space_either() {
-    let data = tempfile::tempdir().unwrap();
-    let mut disk = FileDisk::new(data.path()).unwrap();
-    let name = FileName::Segment(1);
-    disk.create(name, 1 << 20).unwrap();
+    let (data, mut disk, name) = segment(1 << 20);
     disk.write_past_cache(name, 7, &[vec![1; DIRECT_BYTES_MIN].into()]).unwrap();
     let path = data.path().join(name.to_string());
     let has_way = Direct::default().open(&path).is_some();
@@ -112,10 +115,8 @@ proptest! {
     fn both_ways_lead_to_the_same_bytes(
         start in 0..9_000_usize, writes in writes(), room in any::<bool>()
     ) {
-        let data = tempfile::tempdir().unwrap();
-        let (mut disk, mut reader) = (FileDisk::new(data.path()).unwrap(), FileDisk::new(data.path()).unwrap());
-        let name = FileName::Segment(1);
-        disk.create(name, if room { 2 << 20 } else { 0 }).unwrap();
+        let (data, mut disk, name) = segment(if room { 2 << 20 } else { 0 });
+        let mut reader = FileDisk::new(data.path()).unwrap();
         let mut whole = vec![0; start];
         disk.write_at(name, 0, &[whole.clone().into()]).unwrap();
         for (past_cache, sizes) in writes {
