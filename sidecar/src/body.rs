@@ -20,6 +20,7 @@ use crate::{
     record::RecordGuard,
     replay::{KeptBody, ReplayBody},
     strict,
+    unread::CallerBody,
 };
 
 /// Why a body ended early.
@@ -82,7 +83,7 @@ impl Meter {
     }
 
     /// Looks whether `body` has come to its end.
-    pub(crate) fn check_end(&self, body: &Incoming) {
+    pub(crate) fn check_end(&self, body: &CallerBody) {
         if body.is_end_stream() {
             self.end();
         }
@@ -107,7 +108,7 @@ impl Meter {
 pub(crate) enum RequestBody {
     #[default]
     Empty,
-    Once(Incoming, Meter),
+    Once(CallerBody, Meter),
     /// Not before it is asked for.
     Held(Gate, Box<RequestBody>),
     Replay(ReplayBody),

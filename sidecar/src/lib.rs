@@ -44,4 +44,5 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod unread;
 mod upgrade;

@@ -23,7 +23,6 @@ use std::{
 
 use http::{HeaderMap, HeaderValue, Method, request::Parts};
 use http_body::Body;
-use hyper::body::Incoming;
 use smallvec::SmallVec;
 use weft_model::error_code::ErrorCode;
 
@@ -46,6 +45,7 @@ use crate::{
     limits::Limits,
     metrics::{self, Direction, OwnMetrics, RouteMetrics, ServiceMetrics},
     trace::{self, Inherited, OpenTrace, Span},
+    unread::CallerBody,
 };
 
 /// One call, as it is written.
@@ -163,7 +163,7 @@ impl RecordGuard {
     }
 
     /// It came on this connection; what is known of its body by now is looked at.
-    pub(crate) fn came_on(&mut self, caller: Rc<Caller>, body: &Incoming, limits: &Limits) {
+    pub(crate) fn came_on(&mut self, caller: Rc<Caller>, body: &CallerBody, limits: &Limits) {
         if !body.is_end_stream() {
             self.received = Meter::new(limits.body_bytes_max);
         }

@@ -13,9 +13,11 @@ use std::{
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
-use crate::body::{BodyError, Meter, settled};
+use crate::{
+    body::{BodyError, Meter, settled},
+    unread::CallerBody,
+};
 
 /// The kept part and the source, shared by the attempts of one request.
 #[derive(Debug, Clone)]
@@ -40,7 +42,7 @@ pub(crate) struct KeptBody {
 
 #[derive(Debug)]
 struct State {
-    source: Incoming,
+    source: CallerBody,
     meter: Meter,
     kept: Vec<Bytes>,
     kept_length: usize,
@@ -65,7 +67,7 @@ enum Phase {
 }
 
 impl Replay {
-    pub(crate) fn new(source: Incoming, kept_max: usize, meter: Meter) -> Self {
+    pub(crate) fn new(source: CallerBody, kept_max: usize, meter: Meter) -> Self {
         // A body that says it is too long is not even begun to be kept.
         let too_long = source.size_hint().lower() > kept_max as u64;
         let phase = if too_long { Phase::Streaming } else { Phase::Keeping };

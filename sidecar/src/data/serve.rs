@@ -10,7 +10,7 @@ use std::{
     pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -40,6 +40,7 @@ use crate::{
     pool::{Age, Wire},
     record::RecordGuard,
     stream::Stream,
+    unread::{CallerBody, REST_BYTES_MAX, REST_TIME_MAX, Unread},
 };
 
 /// What one stream may have under way to us, in bytes.
@@ -48,10 +49,6 @@ const H2_STREAM_WINDOW: u32 = 256 * 1_024;
 const H2_CONNECTION_WINDOW: u32 = 1_024 * 1_024;
 /// What we keep for one stream that its client does not take, in bytes; beyond it the answer's source waits.
 const H2_SEND_BUFFER: usize = 64 * 1_024;
-
-/// What is still read of a client that was refused, at most: in bytes, and for how long.
-const LINGER_BYTES_MAX: usize = 1_024 * 1_024;
-const LINGER_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// When the clients of a connection are asked to go: HTTP/2's by GOAWAY, HTTP/1's by `connection: close`; what
 /// is under way is finished.
@@ -78,7 +75,7 @@ pub(crate) async fn http<F>(
     thread: &Rc<Thread>,
     stream: Stream,
     served: Served,
-    call: impl Fn(Request<Incoming>) -> F,
+    call: impl Fn(Request<CallerBody>) -> F,
 ) where
     F: Future<Output = Response<ResponseBody>> + 'static,
 {
@@ -123,7 +120,7 @@ async fn serve_h1<F>(
     thread: &Rc<Thread>,
     mut stream: Stream,
     served: &Served,
-    answer: impl Fn(Request<Incoming>) -> F,
+    answer: impl Fn(Request<CallerBody>) -> F,
 ) -> hyper::Result<()>
 where
     F: Future<Output = Result<Response<ResponseBody>, Infallible>> + 'static,
@@ -131,15 +128,15 @@ where
     let builder = h1_server(&thread.config.limits);
     let caller = &served.caller;
     let refused = Arc::new(Refused::default());
-    caller.serve_serially(&poll_fn(|cx| Poll::Ready(cx.waker().clone())).await);
+    caller.serve_serially(&own_waker().await);
+    let service = service_fn(|request: Request<Incoming>| answer(request.map(CallerBody::serial)));
     loop {
         let io = Guarded::new(stream, Arc::clone(&caller.watch), Some(Arc::clone(&refused)));
         // In a scope of its own, so that nothing of the server is left while the connection rests: its buffers are
         // most of what a connection costs.
         stream = {
             // On the heap, so that a connection at rest does not hold the space.
-            let mut server =
-                Box::new(builder.serve_connection(TokioIo::new(io), service_fn(&answer)).with_upgrades());
+            let mut server = Box::new(builder.serve_connection(TokioIo::new(io), &service).with_upgrades());
             let ended = poll_fn(|cx| match caller.rests() {
                 true => Poll::Ready(None),
                 false => Pin::new(&mut *server).poll(cx).map(Some),
@@ -174,7 +171,7 @@ fn only_the_stream<S>(parts: http1::Parts<TokioIo<Guarded>, S>) -> Stream {
 /// Takes what a client still sends that was refused, or answered before all was read: to close with bytes unread would reset the connection, and the answer
 /// might be lost with it (RFC 9112 section 9.6).
 async fn linger(mut stream: Stream) {
-    let mut left = LINGER_BYTES_MAX;
+    let mut left = REST_BYTES_MAX;
     let drain = async {
         while left > 0 {
             let length = stream.ahead().len();
@@ -186,7 +183,7 @@ async fn linger(mut stream: Stream) {
         }
     };
     // Whoever goes on for longer has had its answer.
-    let _ = tokio::time::timeout(LINGER_TIME_MAX, drain).await;
+    let _ = tokio::time::timeout(REST_TIME_MAX, drain).await;
 }
 
 /// What was no request has a record nevertheless.
@@ -201,22 +198,38 @@ async fn serve_h2<F>(
     stream: Stream,
     served: &Served,
     until: Option<Instant>,
-    answer: impl Fn(Request<Incoming>) -> F,
+    answer: impl Fn(Request<CallerBody>) -> F,
 ) -> hyper::Result<()>
 where
     F: Future<Output = Result<Response<ResponseBody>, Infallible>> + 'static,
 {
     let io = TokioIo::new(Guarded::new(stream, Arc::clone(&served.caller.watch), None));
-    let mut server = pin!(h2_server(&thread.config.limits).serve_connection(io, service_fn(answer)));
-    tokio::select! {
+    let unread = Rc::new(Unread::new(own_waker().await));
+    let service = service_fn(|request: Request<Incoming>| {
+        answer(request.map(|incoming| CallerBody::on_stream(incoming, &unread)))
+    });
+    let mut server = pin!(h2_server(&thread.config.limits).serve_connection(io, service));
+    let mut leave = pin!(leave(thread, served.stay, until));
+    let mut asked_to_go = false;
+    poll_fn(|cx| {
         // The connection first: one that has ended need not be asked to go.
-        biased;
-        result = server.as_mut() => result,
-        () = leave(thread, served.stay, until) => {
-            server.as_mut().graceful_shutdown();
-            server.await
+        if let Poll::Ready(result) = server.as_mut().poll(cx) {
+            return Poll::Ready(result);
         }
-    }
+        unread.poll(cx);
+        if !asked_to_go && leave.as_mut().poll(cx).is_ready() {
+            asked_to_go = true;
+            server.as_mut().graceful_shutdown();
+            return server.as_mut().poll(cx);
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Of the task that serves.
+async fn own_waker() -> Waker {
+    poll_fn(|cx| Poll::Ready(cx.waker().clone())).await
 }
 
 /// Until the clients of a connection are to be asked to go.

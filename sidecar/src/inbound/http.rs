@@ -4,7 +4,6 @@ use std::{net::IpAddr, pin::pin, rc::Rc};
 
 use ::http::{HeaderMap, HeaderValue, Method, Request, Response, Version, request::Parts};
 use http_body::Body;
-use hyper::body::Incoming;
 use tokio::time::timeout;
 use weft_model::error_code::ErrorCode;
 
@@ -23,6 +22,7 @@ use crate::{
     pool::{Carrier, Pool, Wire},
     record::{Line, RecordGuard},
     trace::{Bequest, OpenTrace},
+    unread::CallerBody,
     upgrade::Asked,
 };
 
@@ -42,7 +42,7 @@ pub(super) async fn call(
     wire: Wire,
     host: Host,
     caller: Rc<Caller>,
-    request: Request<Incoming>,
+    request: Request<CallerBody>,
 ) -> Response<ResponseBody> {
     let (mut head, body) = request.into_parts();
     let (version, mut fields) = (head.version, Fields::of(&head.headers));
@@ -104,7 +104,7 @@ async fn carry(
     thread: &Thread,
     (pool, wire): (&Rc<Pool>, Wire),
     peer: IpAddr,
-    (mut head, fields, body): (Parts, Fields, Incoming),
+    (mut head, fields, body): (Parts, Fields, CallerBody),
     mut record: RecordGuard,
 ) -> Response<ResponseBody> {
     let (config, grpc, version) = (&*thread.config, forward::is_grpc(&head.headers), head.version);

@@ -13,7 +13,6 @@ use std::{future, net::IpAddr, pin::Pin, rc::Rc};
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Version, request::Parts};
 use http_body::Body;
-use hyper::body::Incoming;
 
 use super::{
     call::{Call, prepare},
@@ -36,6 +35,7 @@ use crate::{
     forward::{self, REQUEST_ID},
     local_error,
     record::{Line, RecordGuard},
+    unread::CallerBody,
     upgrade::Asked,
 };
 
@@ -52,7 +52,7 @@ struct Coming {
     peer: Option<IpAddr>,
     head: Parts,
     fields: Fields,
-    body: Incoming,
+    body: CallerBody,
     asked: Option<Asked>,
     record: RecordGuard,
     now: u64,
@@ -63,7 +63,7 @@ pub(super) fn call(
     thread: &Rc<Thread>,
     route: &Route,
     caller: Rc<Caller>,
-    request: Request<Incoming>,
+    request: Request<CallerBody>,
 ) -> impl Future<Output = Response<ResponseBody>> + use<> {
     let (version, is_head) = (request.version(), request.method() == Method::HEAD);
     let (mut head, body) = request.into_parts();
@@ -104,7 +104,7 @@ fn begin(
     route: &Route,
     peer: Option<IpAddr>,
     (head, fields): (Parts, Fields),
-    body: Incoming,
+    body: CallerBody,
     mut record: RecordGuard,
 ) -> Begun {
     if let Some(code) = forward::refusal(&head, fields, body.size_hint().lower(), &thread.config.limits) {
@@ -169,7 +169,7 @@ impl Coming {
         thread: &Rc<Thread>,
         peer: Option<IpAddr>,
         (mut head, fields): (Parts, Fields),
-        body: Incoming,
+        body: CallerBody,
         record: RecordGuard,
         now: u64,
     ) -> Self {

@@ -4,7 +4,6 @@ use std::{pin::pin, rc::Rc};
 
 use http::{Request, Response, request::Parts};
 use http_body::Body;
-use hyper::body::Incoming;
 use weft_model::error_code::ErrorCode;
 
 use super::{
@@ -21,13 +20,14 @@ use crate::{
     forward::{REQUEST_ID, WEFT_DEADLINE},
     pool::{Carrier, Wire},
     record::RecordGuard,
+    unread::CallerBody,
 };
 
 /// Carries one request to `place`.
 pub(super) async fn carry(
     thread: &Rc<Thread>,
     (host, port): (&str, u16),
-    (mut head, fields, body): (Parts, Fields, Incoming),
+    (mut head, fields, body): (Parts, Fields, CallerBody),
     mut record: RecordGuard,
 ) -> Response<ResponseBody> {
     let (config, version) = (&thread.config, head.version);

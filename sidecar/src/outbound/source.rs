@@ -1,11 +1,11 @@
 //! Where the body of each attempt of a call comes from. It knows no attempt: only what was kept, and for how many.
 
 use http_body::Body;
-use hyper::body::Incoming;
 
 use crate::{
     body::{Meter, RequestBody},
     replay::Replay,
+    unread::CallerBody,
 };
 
 /// Where the body of each attempt comes from.
@@ -16,7 +16,7 @@ pub(super) enum Source {
 }
 
 impl Source {
-    pub(super) fn new(body: Incoming, kept_max: usize, received: &Meter) -> Self {
+    pub(super) fn new(body: CallerBody, kept_max: usize, received: &Meter) -> Self {
         if body.is_end_stream() {
             return Self::Empty;
         }

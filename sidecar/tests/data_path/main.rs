@@ -13,6 +13,7 @@ mod across;
 mod answers;
 mod balance;
 mod concurrency;
+mod early;
 mod edges;
 mod ejection;
 mod failure;

@@ -1,0 +1,139 @@
+//! The body of a request as its caller sends it, and the rest of one that was answered before all of it had come.
+//!
+//! HTTP/1 reads such a rest when its connection ends (see `data::serve`). In HTTP/2 the connection goes on: a stream
+//! that nobody reads is reset (RFC 9113 section 8.1), and what its caller has sent meanwhile finds no stream. The
+//! library counts such frames as the caller's errors, and ends the connection after some, though each was sent in
+//! good faith: a short body leaves right behind its head, and an application may answer the head. So a rest is read
+//! and thrown away for a while, as it is in HTTP/1, and only then is the stream reset.
+
+use std::{
+    cell::RefCell,
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Timeout;
+
+/// What is still read of a request that has its answer, at most: in bytes, and for how long.
+pub(crate) const REST_BYTES_MAX: usize = 1_024 * 1_024;
+/// See [`REST_BYTES_MAX`].
+pub(crate) const REST_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// A request's body, as it comes.
+#[derive(Debug)]
+pub(crate) struct CallerBody {
+    /// Nothing only while it is dropped.
+    incoming: Option<Incoming>,
+    /// Who reads on when it is dropped before its end.
+    unread: Option<Rc<Unread>>,
+}
+
+/// The rests of one connection of HTTP/2, read by its task.
+#[derive(Debug)]
+pub(crate) struct Unread {
+    connection: Waker,
+    /// Dropped since the connection looked.
+    dropped: RefCell<Vec<Incoming>>,
+    rests: RefCell<FuturesUnordered<Timeout<Rest>>>,
+}
+
+/// Reads to the end, or until it is enough.
+#[derive(Debug)]
+struct Rest {
+    incoming: Incoming,
+    bytes_left: usize,
+}
+
+impl CallerBody {
+    /// Of HTTP/1.
+    pub(crate) fn serial(incoming: Incoming) -> Self {
+        Self { incoming: Some(incoming), unread: None }
+    }
+
+    /// Of a stream among others.
+    pub(crate) fn on_stream(incoming: Incoming, unread: &Rc<Unread>) -> Self {
+        let unread = (!incoming.is_end_stream()).then(|| Rc::clone(unread));
+        Self { incoming: Some(incoming), unread }
+    }
+}
+
+impl Body for CallerBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        let frame = Pin::new(incoming).poll_frame(cx);
+        if let Poll::Ready(None | Some(Err(_))) = frame {
+            self.unread = None;
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.as_ref().map_or(SizeHint::with_exact(0), Incoming::size_hint)
+    }
+}
+
+impl Drop for CallerBody {
+    fn drop(&mut self) {
+        let Some(unread) = self.unread.take() else { return };
+        if let Some(rest) = self.incoming.take().filter(|rest| !rest.is_end_stream()) {
+            unread.take(rest);
+        }
+    }
+}
+
+impl Unread {
+    /// Read by the task of this waker, which calls [`Unread::poll`] whenever it is woken.
+    pub(crate) fn new(connection: Waker) -> Self {
+        Self { connection, dropped: RefCell::default(), rests: RefCell::default() }
+    }
+
+    fn take(&self, incoming: Incoming) {
+        // One that says it is too long is not worth reading: its caller had better stop at once.
+        if incoming.size_hint().lower() <= REST_BYTES_MAX as u64 {
+            self.dropped.borrow_mut().push(incoming);
+            self.connection.wake_by_ref();
+        }
+    }
+
+    /// Reads what is there.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) {
+        let mut rests = self.rests.borrow_mut();
+        for incoming in self.dropped.borrow_mut().drain(..) {
+            let rest = Rest { incoming, bytes_left: REST_BYTES_MAX };
+            rests.push(tokio::time::timeout(REST_TIME_MAX, rest));
+        }
+        while !rests.is_empty() && rests.poll_next_unpin(cx).is_ready() {}
+    }
+}
+
+impl Future for Rest {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(Ok(frame)) = std::task::ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            match self.bytes_left.checked_sub(length) {
+                Some(left) => self.bytes_left = left,
+                None => break,
+            }
+        }
+        Poll::Ready(())
+    }
+}

@@ -1,0 +1,163 @@
+//! Requests of HTTP/2 that are answered before their bodies have come. Frames are written by hand: a client of a
+//! library sends no more of a body once it has heard that nobody reads it, and which of both is first is chance.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::StreamBody;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+use crate::mesh::{App, DEADLINE, Replica, Sidecar, collect, until};
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+/// `:method: POST`, `:scheme: http`, `:path: /` of the static table, and `:authority: orders` (RFC 7541).
+const HEAD: &[u8] = b"\x83\x86\x84\x01\x06orders";
+/// The same, and `content-length: 1048577`, one more than is read.
+const LONG_HEAD: &[u8] = b"\x83\x86\x84\x01\x06orders\x0f\x0d\x071048577";
+/// Of a body without end, in bytes.
+const FRAME: usize = 16_384;
+/// What is read of a body that has its answer.
+const REST_BYTES_MAX: usize = 1_024 * 1_024;
+
+/// A connection to a sidecar.
+struct Raw {
+    io: TcpStream,
+    stream: u32,
+}
+
+#[derive(Debug)]
+struct Frame {
+    kind: u8,
+    flags: u8,
+    stream: u32,
+    payload: Vec<u8>,
+}
+
+impl Raw {
+    async fn to(sidecar: &Sidecar) -> Self {
+        let mut io = TcpStream::connect(sidecar.outbound).await.unwrap();
+        io.set_nodelay(true).unwrap();
+        io.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+        let mut raw = Self { io, stream: 1 };
+        raw.send(SETTINGS, 0, 0, b"").await;
+        raw
+    }
+
+    async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        let mut frame = length[1..].to_vec();
+        frame.extend([kind, flags]);
+        frame.extend(stream.to_be_bytes());
+        frame.extend(payload);
+        self.io.write_all(&frame).await.unwrap();
+    }
+
+    /// The next frame; nothing where the connection has ended.
+    async fn next(&mut self) -> Option<Frame> {
+        let mut head = [0; 9];
+        timeout(DEADLINE, self.io.read_exact(&mut head)).await.unwrap().ok()?;
+        let [a, b, c, kind, flags, stream @ ..] = head;
+        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+        timeout(DEADLINE, self.io.read_exact(&mut payload)).await.unwrap().ok()?;
+        Some(Frame { kind, flags, stream: u32::from_be_bytes(stream), payload })
+    }
+
+    /// Sends a head, and waits for the whole answer to it. Its stream.
+    async fn answered_early(&mut self, head: &[u8]) -> u32 {
+        let stream = self.stream;
+        self.stream += 2;
+        self.send(HEADERS, END_HEADERS, stream, head).await;
+        loop {
+            let frame = self.next().await.unwrap();
+            assert_ne!(frame.kind, GOAWAY, "{:?}", String::from_utf8_lossy(&frame.payload));
+            if frame.stream == stream && frame.flags & END_STREAM > 0 && frame.kind <= HEADERS {
+                return stream;
+            }
+        }
+    }
+
+    /// Waits until this stream is reset. Why.
+    async fn reset(&mut self, stream: u32) -> u32 {
+        loop {
+            let frame = self.next().await.unwrap();
+            if (frame.kind, frame.stream) == (RST_STREAM, stream) {
+                return u32::from_be_bytes(frame.payload.try_into().unwrap());
+            }
+        }
+    }
+}
+
+async fn mesh() -> (Replica, Sidecar) {
+    let replica = Replica::http("orders", "1", App::named("orders").await);
+    let caller = Sidecar::calling("orders", &[&replica]);
+    (replica, caller)
+}
+
+#[tokio::test]
+async fn a_connection_lasts_however_many_bodies_come_after_their_answers() {
+    let (replica, caller) = mesh().await;
+    let mut raw = Raw::to(&caller).await;
+    // More than the library forgives a connection in all its life.
+    for _ in 0..1_200 {
+        let stream = raw.answered_early(HEAD).await;
+        raw.send(DATA, END_STREAM, stream, b"work").await;
+    }
+    assert_eq!(replica.app.count(), 1_200);
+}
+
+#[tokio::test]
+async fn a_stream_whose_body_does_not_end_is_reset_after_a_second_and_a_long_one_at_once() {
+    let (_replica, caller) = mesh().await;
+    let mut raw = Raw::to(&caller).await;
+    let began = Instant::now();
+    let standing = raw.answered_early(HEAD).await;
+    let long = raw.answered_early(LONG_HEAD).await;
+    assert_eq!(raw.reset(long).await, 0);
+    assert_eq!(raw.reset(standing).await, 0);
+    assert!(began.elapsed().as_millis() >= 1_000, "{:?}", began.elapsed());
+    // The connection goes on.
+    raw.answered_early(HEAD).await;
+}
+
+#[tokio::test]
+async fn a_body_without_end_is_read_for_some_mebibytes() {
+    let (_replica, caller) = mesh().await;
+    let io = TokioIo::new(TcpStream::connect(caller.outbound).await.unwrap());
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(connection);
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&sent);
+    let endless = futures_util::stream::repeat_with(move || {
+        counter.fetch_add(FRAME, Ordering::SeqCst);
+        Ok::<_, Infallible>(hyper::body::Frame::data(Bytes::from_static(&[0; FRAME])))
+    });
+    let post = Request::post("http://orders/").body(StreamBody::new(endless)).unwrap();
+    let got = collect(timeout(DEADLINE, sender.send_request(post)).await.unwrap().unwrap()).await;
+    assert_eq!(got.status, 200);
+    until("the body is dropped", || Arc::strong_count(&sent) == 1).await;
+    // Each of the two sidecars reads its mebibyte; the rest was under way.
+    let sent = sent.load(Ordering::SeqCst);
+    assert!((REST_BYTES_MAX..6 * REST_BYTES_MAX).contains(&sent), "{sent}");
+}
