@@ -40,6 +40,10 @@ const H2_STREAM_WINDOW: u32 = 256 * 1_024;
 const H2_CONNECTION_WINDOW: u32 = 1_024 * 1_024;
 /// What we keep of one request body that the peer does not take, in bytes; beyond it its caller waits.
 const H2_SEND_BUFFER: usize = 64 * 1_024;
+/// Streams that we gave up within the last second, so that an answer under way is ignored. An answer to a stream that
+/// is forgotten counts as an error of the peer, of which the library forgives a connection 1,024; then the connection
+/// ends, and every call on it. A peer that is overrun answers late, and many calls are given up at once.
+const H2_GIVEN_UP_MAX: usize = 4_096;
 /// The largest list of response headers, in bytes.
 const HEADER_LIST_MAX: u32 = 64 * 1_024;
 
@@ -131,6 +135,7 @@ pub(super) async fn http2(
         .initial_connection_window_size(H2_CONNECTION_WINDOW)
         .max_header_list_size(HEADER_LIST_MAX)
         .max_send_buf_size(H2_SEND_BUFFER)
+        .max_concurrent_reset_streams(H2_GIVEN_UP_MAX)
         .handshake(TokioIo::new(Stream::new(io)))
         .await?;
     let streams_max = Rc::new(Cell::new(connection.current_max_send_streams()));

@@ -1,26 +1,31 @@
-//! Requests of HTTP/2 that are answered before their bodies have come. Frames are written by hand: a client of a
-//! library sends no more of a body once it has heard that nobody reads it, and which of both is first is chance.
+//! HTTP/2 whose two sides cross: requests that are answered before their bodies have come, answers that come after
+//! the call was given up. Frames are written by hand: a library sends no more once it has heard that nobody reads it,
+//! and which of both is first is chance.
 
 use std::{
     convert::Infallible,
+    net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Instant,
 };
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use http::Request;
-use http_body_util::StreamBody;
+use http_body_util::{Full, StreamBody};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     time::timeout,
 };
 
-use crate::mesh::{App, DEADLINE, Replica, Sidecar, collect, until};
+use crate::mesh::{App, DEADLINE, Replica, Sidecar, collect, config, endpoint, until};
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -33,8 +38,13 @@ const END_HEADERS: u8 = 4;
 
 /// `:method: POST`, `:scheme: http`, `:path: /` of the static table, and `:authority: orders` (RFC 7541).
 const HEAD: &[u8] = b"\x83\x86\x84\x01\x06orders";
-/// The same, and `content-length: 1048577`, one more than is read.
+/// `:status: 200`.
+const OK: &[u8] = b"\x88";
+/// [`HEAD`], and `content-length: 1048577`, one more than is read.
 const LONG_HEAD: &[u8] = b"\x83\x86\x84\x01\x06orders\x0f\x0d\x071048577";
+/// Frames to a stream that is forgotten, of which the library forgives a connection so many in all its life.
+const FORGIVEN: usize = 1_024;
+const CROSSINGS: usize = 1_500;
 /// Of a body without end, in bytes.
 const FRAME: usize = 16_384;
 /// What is read of a body that has its answer.
@@ -57,8 +67,18 @@ struct Frame {
 impl Raw {
     async fn to(sidecar: &Sidecar) -> Self {
         let mut io = TcpStream::connect(sidecar.outbound).await.unwrap();
+        io.write_all(PREFACE).await.unwrap();
+        Self::begin(io).await
+    }
+
+    /// The server's side of a connection.
+    async fn of(mut io: TcpStream) -> Self {
+        io.read_exact(&mut [0; PREFACE.len()]).await.unwrap();
+        Self::begin(io).await
+    }
+
+    async fn begin(io: TcpStream) -> Self {
         io.set_nodelay(true).unwrap();
-        io.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
         let mut raw = Self { io, stream: 1 };
         raw.send(SETTINGS, 0, 0, b"").await;
         raw
@@ -118,12 +138,11 @@ async fn mesh() -> (Replica, Sidecar) {
 async fn a_connection_lasts_however_many_bodies_come_after_their_answers() {
     let (replica, caller) = mesh().await;
     let mut raw = Raw::to(&caller).await;
-    // More than the library forgives a connection in all its life.
-    for _ in 0..1_200 {
+    for _ in 0..CROSSINGS {
         let stream = raw.answered_early(HEAD).await;
         raw.send(DATA, END_STREAM, stream, b"work").await;
     }
-    assert_eq!(replica.app.count(), 1_200);
+    assert_eq!(replica.app.count(), CROSSINGS);
 }
 
 #[tokio::test]
@@ -160,4 +179,66 @@ async fn a_body_without_end_is_read_for_some_mebibytes() {
     // Each of the two sidecars reads its mebibyte; the rest was under way.
     let sent = sent.load(Ordering::SeqCst);
     assert!((REST_BYTES_MAX..6 * REST_BYTES_MAX).contains(&sent), "{sent}");
+}
+
+/// What an application saw that answers a call when it was given up.
+#[derive(Default)]
+struct Late {
+    connections: AtomicUsize,
+    given_up: AtomicUsize,
+    /// From now on it answers at once.
+    is_well: AtomicBool,
+}
+
+impl Late {
+    async fn serve(self: Arc<Self>, io: TcpStream) {
+        let mut raw = Raw::of(io).await;
+        while let Some(frame) = raw.next().await {
+            let is_given_up = frame.kind == RST_STREAM;
+            self.given_up.fetch_add(usize::from(is_given_up), Ordering::SeqCst);
+            if is_given_up || (frame.kind == HEADERS && self.is_well.load(Ordering::SeqCst)) {
+                raw.send(HEADERS, END_HEADERS | END_STREAM, frame.stream, OK).await;
+            }
+        }
+    }
+
+    async fn start(self: &Arc<Self>) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, late) = (listener.local_addr().unwrap(), Arc::clone(self));
+        tokio::spawn(async move {
+            while let Ok((io, _)) = listener.accept().await {
+                late.connections.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(Arc::clone(&late).serve(io));
+            }
+        });
+        address
+    }
+}
+
+#[tokio::test]
+async fn a_connection_lasts_however_many_answers_come_after_their_calls() {
+    let late = Arc::new(Late::default());
+    let caller = Sidecar::start(config());
+    caller.publish("orders", vec![endpoint("orders", "1", late.start().await, None)]);
+    let io = TokioIo::new(TcpStream::connect(caller.outbound).await.unwrap());
+    let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(connection);
+    let call = |deadline: &str| {
+        let get = Request::get("http://orders/").header("weft-deadline", deadline);
+        let answer = sender.clone().send_request(get.body(Full::<Bytes>::default()).unwrap());
+        async move {
+            let got = collect(timeout(DEADLINE, answer).await.unwrap().unwrap()).await;
+            (got.status, got.header("weft-error").to_owned())
+        }
+    };
+    let mut answers = futures_util::stream::iter((0..CROSSINGS).map(|_| call("20"))).buffer_unordered(50);
+    while let Some(answer) = answers.next().await {
+        assert_eq!(answer, (504, "deadline-exceeded".to_owned()));
+    }
+    // A busy machine may give up one before it is sent.
+    let given_up = late.given_up.load(Ordering::SeqCst);
+    assert!(given_up > FORGIVEN, "{given_up}");
+    late.is_well.store(true, Ordering::SeqCst);
+    assert_eq!(call("5000").await, (200, String::new()));
+    assert_eq!(late.connections.load(Ordering::SeqCst), 1);
 }
