@@ -12,7 +12,7 @@ use crate::{
     body::{BodyError, RequestBody},
     clock, expect,
     fields::Fields,
-    pool::{Lease, Pool, Wire},
+    pool::{Lease, Pool, SendError, Wire},
     strict,
 };
 
@@ -79,10 +79,10 @@ pub(crate) async fn exchange(
             Ok(response) => return settle(response, lease),
             Err(error) => error,
         };
-        let mut error = *error;
-        match error.take_message() {
+        let SendError { unsent, error } = *error;
+        match unsent {
             Some(unsent) if lease.is_reused() && stale < STALE_MAX => *request = unsent,
-            unsent => return Err(classify(error.error(), unsent.is_some())),
+            unsent => return Err(classify(&error, unsent.is_some())),
         }
     }
     Err(Failure { code: ErrorCode::ConnectFailed, reached: false, side: Side::Upstream })

@@ -28,16 +28,17 @@ use std::{
 use http::{Request, Response};
 use hyper::{
     body::Incoming,
-    client::conn::{TrySendError, http1, http2},
+    client::conn::{http1, http2},
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use weft_model::{endpoint::Protocol, error_code::ErrorCode, policy::Policy};
 
+use self::streams::{Slot, StreamedBody};
 pub(crate) use self::{
     age::Age,
     connect::{ConnectError, Dial, HopBase, OpaqueStream, Target},
     early_answer::EarlyAnswer,
-    streams::{StreamSlot, Streams},
+    streams::Streams,
 };
 use crate::{body::RequestBody, clock, load::InFlight, metrics::ConnectionMetrics};
 
@@ -95,7 +96,7 @@ struct Idle {
 
 #[derive(Debug)]
 struct Shared {
-    sender: http2::SendRequest<RequestBody>,
+    sender: http2::SendRequest<StreamedBody>,
     streams: Rc<Streams>,
     /// What the peer allows at the moment.
     streams_max: Rc<Cell<usize>>,
@@ -113,7 +114,15 @@ pub(crate) struct Lease {
 #[derive(Debug)]
 enum Sender {
     Http1 { sender: http1::SendRequest<RequestBody>, age: Age, place: Option<OwnedSemaphorePermit> },
-    Http2 { sender: http2::SendRequest<RequestBody>, _slot: StreamSlot },
+    Http2 { sender: http2::SendRequest<StreamedBody>, slot: Slot },
+}
+
+/// Why there is no response head.
+#[derive(Debug)]
+pub(crate) struct SendError {
+    /// The request, where none of it was sent.
+    pub(crate) unsent: Option<Request<RequestBody>>,
+    pub(crate) error: hyper::Error,
 }
 
 /// What holds a response's connection while its body is read.
@@ -276,11 +285,11 @@ impl Pool {
             self.connect_failures.set(self.connect_failures.get().wrapping_add(1));
         })?;
         let (streams, now) = (Rc::default(), clock::now());
-        let slot = StreamSlot::take(&streams, now);
+        let slot = Slot::take(&streams, now);
         let shared = Shared { sender: sender.clone(), streams, streams_max, age: Age::new(now) };
         self.shared.borrow_mut().push(shared);
         drop(connecting);
-        Ok(Lease { sender: Sender::Http2 { sender, _slot: slot }, is_reused: false, taken_at: now })
+        Ok(Lease { sender: Sender::Http2 { sender, slot }, is_reused: false, taken_at: now })
     }
 
     /// Where shared connections are limited, one that nobody uses makes room for another.
@@ -306,8 +315,8 @@ impl Pool {
             let in_use = shared.streams.in_use();
             in_use < limit && (in_use > 0 || within(shared.streams.used_at(), now, idle_max))
         })?;
-        let slot = StreamSlot::take(&free.streams, now);
-        let sender = Sender::Http2 { sender: free.sender.clone(), _slot: slot };
+        let slot = Slot::take(&free.streams, now);
+        let sender = Sender::Http2 { sender: free.sender.clone(), slot };
         Some(Lease { sender, is_reused: true, taken_at: now })
     }
 }
@@ -345,13 +354,19 @@ impl Lease {
     pub(crate) async fn send(
         &mut self,
         request: &mut Request<RequestBody>,
-    ) -> Result<Response<Incoming>, Box<TrySendError<Request<RequestBody>>>> {
+    ) -> Result<Response<Incoming>, Box<SendError>> {
+        let request = mem::take(request);
         match &mut self.sender {
-            Sender::Http1 { sender, .. } => {
-                sender.try_send_request(mem::take(request)).await.map_err(Box::new)
-            }
-            Sender::Http2 { sender, .. } => {
-                sender.try_send_request(mem::take(request)).await.map_err(Box::new)
+            Sender::Http1 { sender, .. } => sender.try_send_request(request).await.map_err(|mut error| {
+                let unsent = error.take_message();
+                Box::new(SendError { unsent, error: error.into_error() })
+            }),
+            Sender::Http2 { sender, slot } => {
+                let request = request.map(|body| slot.share_with(body));
+                sender.try_send_request(request).await.map_err(|mut error| {
+                    let unsent = error.take_message().map(|request| request.map(StreamedBody::into_inner));
+                    Box::new(SendError { unsent, error: error.into_error() })
+                })
             }
         }
     }

@@ -41,7 +41,8 @@ pub(crate) struct Unread {
     connection: Waker,
     /// Dropped since the connection looked.
     dropped: RefCell<Vec<Incoming>>,
-    rests: RefCell<FuturesUnordered<Timeout<Rest>>>,
+    /// Nothing where there are none: most connections never have one.
+    rests: RefCell<Option<FuturesUnordered<Timeout<Rest>>>>,
 }
 
 /// Reads to the end, or until it is enough.
@@ -117,9 +118,13 @@ impl Unread {
         let mut rests = self.rests.borrow_mut();
         for incoming in self.dropped.borrow_mut().drain(..) {
             let rest = Rest { incoming, bytes_left: REST_BYTES_MAX };
-            rests.push(tokio::time::timeout(REST_TIME_MAX, rest));
+            rests.get_or_insert_default().push(tokio::time::timeout(REST_TIME_MAX, rest));
         }
-        while !rests.is_empty() && rests.poll_next_unpin(cx).is_ready() {}
+        while let Some(Poll::Ready(read)) = rests.as_mut().map(|rests| rests.poll_next_unpin(cx)) {
+            if read.is_none() {
+                *rests = None;
+            }
+        }
     }
 }
 

@@ -49,6 +49,10 @@ const H2_STREAM_WINDOW: u32 = 256 * 1_024;
 const H2_CONNECTION_WINDOW: u32 = 1_024 * 1_024;
 /// What we keep for one stream that its client does not take, in bytes; beyond it the answer's source waits.
 const H2_SEND_BUFFER: usize = 64 * 1_024;
+/// Frames to streams that are gone, and other errors of a client that cost it a stream, before they cost it the
+/// connection. What was under way when a long body was no more read is among them (see [`crate::unread`]), so it is
+/// more than the library's 1,024; each may wait to be told to a client that does not read.
+const H2_STREAM_ERRORS_MAX: usize = 16 * 1_024;
 
 /// When the clients of a connection are asked to go: HTTP/2's by GOAWAY, HTTP/1's by `connection: close`; what
 /// is under way is finished.
@@ -270,6 +274,7 @@ fn h2_server(limits: &Limits) -> http2::Builder<LocalExec> {
         .auto_date_header(false)
         .max_concurrent_streams(limits.streams_max)
         .max_pending_accept_reset_streams(limits.stream_resets_max)
+        .max_local_error_reset_streams(H2_STREAM_ERRORS_MAX)
         .max_header_list_size(u32::try_from(limits.header_bytes_read()).unwrap_or(u32::MAX))
         .max_send_buf_size(H2_SEND_BUFFER)
         .initial_stream_window_size(H2_STREAM_WINDOW)

@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use weft_model::{endpoint::Protocol, error_code::ErrorCode, name::ServiceName};
 
-use super::early_answer::EarlyAnswer;
+use super::{early_answer::EarlyAnswer, streams::StreamedBody};
 use crate::{
     body::RequestBody,
     exec::LocalExec,
@@ -124,7 +124,7 @@ pub(super) async fn http1(
 pub(super) async fn http2(
     dial: &Dial,
     connections: &Arc<ConnectionMetrics>,
-) -> Result<(http2::SendRequest<RequestBody>, Rc<Cell<usize>>), ConnectError> {
+) -> Result<(http2::SendRequest<StreamedBody>, Rc<Cell<usize>>), ConnectError> {
     let io = dial_with_hop(dial, Protocol::Http2).await?;
     let open = OpenConnection::new(connections);
     let (sender, connection) = http2::Builder::new(LocalExec)

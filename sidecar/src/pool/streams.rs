@@ -1,8 +1,19 @@
 //! How many streams a shared connection carries, and since when it carries none.
 
-use std::{cell::Cell, rc::Rc};
+use std::{
+    cell::Cell,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
 
-use crate::clock;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::{
+    body::{BodyError, RequestBody},
+    clock,
+};
 
 /// The streams of one connection.
 #[derive(Debug, Default)]
@@ -14,7 +25,22 @@ pub(crate) struct Streams {
 
 /// One of them, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct StreamSlot(Rc<Streams>);
+struct StreamSlot(Rc<Streams>);
+
+/// An answer's hold of its stream, which is open until the answer and the request have ended.
+#[derive(Debug)]
+pub(super) struct Slot {
+    /// While no body has it as well.
+    alone: Option<StreamSlot>,
+    shared: Option<Rc<StreamSlot>>,
+}
+
+/// What is sent on a stream.
+#[derive(Debug)]
+pub(super) struct StreamedBody {
+    body: RequestBody,
+    _slot: Option<Rc<StreamSlot>>,
+}
 
 impl Streams {
     pub(super) fn in_use(&self) -> usize {
@@ -31,7 +57,7 @@ impl Streams {
 }
 
 impl StreamSlot {
-    pub(super) fn take(streams: &Rc<Streams>, now: u64) -> Self {
+    fn take(streams: &Rc<Streams>, now: u64) -> Self {
         streams.in_use.set(streams.in_use.get() + 1);
         streams.used_at.set(now);
         Self(Rc::clone(streams))
@@ -44,5 +70,49 @@ impl Drop for StreamSlot {
         if self.0.is_idle() {
             self.0.used_at.set(clock::now());
         }
+    }
+}
+
+impl Slot {
+    pub(super) fn take(streams: &Rc<Streams>, now: u64) -> Self {
+        Self { alone: Some(StreamSlot::take(streams, now)), shared: None }
+    }
+
+    /// What is sent holds the stream as well, where there is something to be sent.
+    pub(super) fn share_with(&mut self, body: RequestBody) -> StreamedBody {
+        if body.is_end_stream() {
+            return StreamedBody { body, _slot: None };
+        }
+        if let Some(slot) = self.alone.take() {
+            self.shared = Some(Rc::new(slot));
+        }
+        StreamedBody { body, _slot: self.shared.clone() }
+    }
+}
+
+impl StreamedBody {
+    /// It is not sent on this stream.
+    pub(super) fn into_inner(self) -> RequestBody {
+        self.body
+    }
+}
+
+impl Body for StreamedBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
