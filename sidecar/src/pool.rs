@@ -312,8 +312,8 @@ impl Pool {
         connections.retain(|shared| !shared.sender.is_closed() && !shared.age.is_over(age_max, now));
         let free = connections.iter_mut().find(|shared| {
             let limit = shared.streams_max.get().min(STREAMS_MAX);
-            let in_use = shared.streams.in_use();
-            in_use < limit && (in_use > 0 || within(shared.streams.used_at(), now, idle_max))
+            let streams = &shared.streams;
+            streams.open() < limit && (!streams.is_idle() || within(streams.used_at(), now, idle_max))
         })?;
         let slot = Slot::take(&free.streams, now);
         let sender = Sender::Http2 { sender: free.sender.clone(), slot };

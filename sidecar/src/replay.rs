@@ -7,7 +7,7 @@ use std::{
     collections::VecDeque,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
@@ -52,6 +52,8 @@ struct State {
     attempt: u32,
     /// Attempts race: all of them may read what is kept.
     is_shared: bool,
+    /// Of the attempt that waits for more: the source wakes only who asked it last.
+    waiting: Option<Waker>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +83,7 @@ impl Replay {
             phase,
             attempt: 0,
             is_shared: false,
+            waiting: None,
         })))
     }
 
@@ -113,13 +116,20 @@ impl Replay {
         let mut state = self.0.borrow_mut();
         state.attempt += 1;
         let attempt = state.attempt;
+        if let Some(earlier) = state.waiting.take() {
+            earlier.wake();
+        }
         ReplayBody { shared: self.clone(), position: 0, sent_trailers: false, attempt }
     }
 }
 
 impl State {
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = match std::task::ready!(Pin::new(&mut self.source).poll_frame(cx)).map(settled) {
+        let Poll::Ready(frame) = Pin::new(&mut self.source).poll_frame(cx) else {
+            self.waits(cx.waker());
+            return Poll::Pending;
+        };
+        let frame = match frame.map(settled) {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
                 self.phase = Phase::Broken;
@@ -148,6 +158,12 @@ impl State {
             self.phase = Phase::Whole;
         }
         Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn waits(&mut self, waker: &Waker) {
+        if !self.waiting.as_ref().is_some_and(|waiting| waiting.will_wake(waker)) {
+            self.waiting = Some(waker.clone());
+        }
     }
 
     fn keep(&mut self, data: &Bytes) {

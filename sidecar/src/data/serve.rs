@@ -50,8 +50,9 @@ const H2_CONNECTION_WINDOW: u32 = 1_024 * 1_024;
 /// What we keep for one stream that its client does not take, in bytes; beyond it the answer's source waits.
 const H2_SEND_BUFFER: usize = 64 * 1_024;
 /// Frames to streams that are gone, and other errors of a client that cost it a stream, before they cost it the
-/// connection. What was under way when a long body was no more read is among them (see [`crate::unread`]), so it is
-/// more than the library's 1,024; each may wait to be told to a client that does not read.
+/// connection, in all its life. What was under way when a long body was no more read is among them (see
+/// [`crate::unread`]), so they are more than the library's 1,024; each may wait to be told to a client that does not
+/// read, until the sweep ends it.
 const H2_STREAM_ERRORS_MAX: usize = 16 * 1_024;
 
 /// When the clients of a connection are asked to go: HTTP/2's by GOAWAY, HTTP/1's by `connection: close`; what

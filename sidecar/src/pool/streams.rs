@@ -1,4 +1,4 @@
-//! How many streams a shared connection carries, and since when it carries none.
+//! How many streams a shared connection carries, and since when it waits for no answer.
 
 use std::{
     cell::Cell,
@@ -18,33 +18,36 @@ use crate::{
 /// The streams of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
-    in_use: Cell<usize>,
-    /// When the last of them began or ended, on the process's clock.
+    /// That the peer counts: their answers or their requests have not ended.
+    open: Cell<usize>,
+    /// That wait for their answers. A body that outlives its answer keeps no connection: its peer may never take it.
+    unanswered: Cell<usize>,
+    /// When the last answer was begun to be waited for, or had ended, on the process's clock.
     used_at: Cell<u64>,
 }
 
-/// One of them, until it is dropped.
-#[derive(Debug)]
-struct StreamSlot(Rc<Streams>);
-
-/// An answer's hold of its stream, which is open until the answer and the request have ended.
+/// An answer's hold of its stream, until the answer has ended.
 #[derive(Debug)]
 pub(super) struct Slot {
-    /// While no body has it as well.
-    alone: Option<StreamSlot>,
-    shared: Option<Rc<StreamSlot>>,
+    streams: Rc<Streams>,
+    /// Where there is a body, it and the answer keep the stream open together.
+    with_body: Option<Rc<Open>>,
 }
+
+/// Keeps a stream open until it is dropped.
+#[derive(Debug)]
+struct Open(Rc<Streams>);
 
 /// What is sent on a stream.
 #[derive(Debug)]
 pub(super) struct StreamedBody {
     body: RequestBody,
-    _slot: Option<Rc<StreamSlot>>,
+    _open: Option<Rc<Open>>,
 }
 
 impl Streams {
-    pub(super) fn in_use(&self) -> usize {
-        self.in_use.get()
+    pub(super) fn open(&self) -> usize {
+        self.open.get()
     }
 
     pub(super) fn used_at(&self) -> u64 {
@@ -52,41 +55,48 @@ impl Streams {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.in_use() == 0
+        self.unanswered.get() == 0
     }
-}
 
-impl StreamSlot {
-    fn take(streams: &Rc<Streams>, now: u64) -> Self {
-        streams.in_use.set(streams.in_use.get() + 1);
-        streams.used_at.set(now);
-        Self(Rc::clone(streams))
-    }
-}
-
-impl Drop for StreamSlot {
-    fn drop(&mut self) {
-        self.0.in_use.set(self.0.in_use.get().saturating_sub(1));
-        if self.0.is_idle() {
-            self.0.used_at.set(clock::now());
-        }
+    fn end(&self) {
+        self.open.set(self.open.get().saturating_sub(1));
     }
 }
 
 impl Slot {
     pub(super) fn take(streams: &Rc<Streams>, now: u64) -> Self {
-        Self { alone: Some(StreamSlot::take(streams, now)), shared: None }
+        streams.open.set(streams.open.get() + 1);
+        streams.unanswered.set(streams.unanswered.get() + 1);
+        streams.used_at.set(now);
+        Self { streams: Rc::clone(streams), with_body: None }
     }
 
-    /// What is sent holds the stream as well, where there is something to be sent.
+    /// What is sent keeps the stream open as well, where there is something to be sent. It lets go when its last piece
+    /// is handed over, which may be a moment before the peer has taken it.
     pub(super) fn share_with(&mut self, body: RequestBody) -> StreamedBody {
         if body.is_end_stream() {
-            return StreamedBody { body, _slot: None };
+            return StreamedBody { body, _open: None };
         }
-        if let Some(slot) = self.alone.take() {
-            self.shared = Some(Rc::new(slot));
+        let open = self.with_body.get_or_insert_with(|| Rc::new(Open(Rc::clone(&self.streams))));
+        StreamedBody { body, _open: Some(Rc::clone(open)) }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if self.with_body.is_none() {
+            self.streams.end();
         }
-        StreamedBody { body, _slot: self.shared.clone() }
+        self.streams.unanswered.set(self.streams.unanswered.get().saturating_sub(1));
+        if self.streams.is_idle() {
+            self.streams.used_at.set(clock::now());
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 
