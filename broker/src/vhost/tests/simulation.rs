@@ -557,7 +557,7 @@ proptest! {
     #![proptest_config(Config { cases: cases(), max_shrink_iters: 4_000, ..Config::default() })]
 
     #[test]
-    fn the_promises_hold_whatever_the_seed(seed in any::<u64>(), ops in prop::collection::vec(op(), 1..150)) {
+    fn the_invariants_hold_whatever_the_seed(seed in any::<u64>(), ops in prop::collection::vec(op(), 1..150)) {
         let mut sim = Sim::new(seed);
         for op in &ops {
             sim.run(op);
