@@ -3,8 +3,8 @@
 //! HTTP/1 reads such a rest when its connection ends (see `data::serve`). In HTTP/2 the connection goes on: a stream
 //! that nobody reads is reset (RFC 9113 section 8.1), and what its caller has sent meanwhile finds no stream. The
 //! library counts such frames as the caller's errors, and ends the connection after some, though each was sent in
-//! good faith: a short body leaves right behind its head, and an application may answer the head. So a rest is read
-//! and thrown away for a while, as it is in HTTP/1, and only then is the stream reset.
+//! good faith: a short body leaves right behind its head, and an application may answer the head. So what may be under
+//! way is read and thrown away, and only then is the stream reset.
 
 use std::{
     cell::RefCell,
@@ -21,9 +21,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Timeout;
 
-/// What is still read of a request that has its answer, at most: in bytes, and for how long.
-pub(crate) const REST_BYTES_MAX: usize = 1_024 * 1_024;
-/// See [`REST_BYTES_MAX`].
+/// For how long a request that has its answer is still read.
 pub(crate) const REST_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// A request's body, as it comes.
@@ -39,6 +37,8 @@ pub(crate) struct CallerBody {
 #[derive(Debug)]
 pub(crate) struct Unread {
     connection: Waker,
+    /// What is read of each.
+    bytes_max: u64,
     /// Dropped since the connection looked.
     dropped: RefCell<Vec<Incoming>>,
     /// Nothing where there are none: most connections never have one.
@@ -49,7 +49,7 @@ pub(crate) struct Unread {
 #[derive(Debug)]
 struct Rest {
     incoming: Incoming,
-    bytes_left: usize,
+    bytes_left: u64,
 }
 
 impl CallerBody {
@@ -100,14 +100,15 @@ impl Drop for CallerBody {
 }
 
 impl Unread {
-    /// Read by the task of this waker, which calls [`Unread::poll`] whenever it is woken.
-    pub(crate) fn new(connection: Waker) -> Self {
-        Self { connection, dropped: RefCell::default(), rests: RefCell::default() }
+    /// Read by the task of this waker, which calls [`Unread::poll`] whenever it is woken; of each as much as may be
+    /// under way on a stream, in bytes.
+    pub(crate) fn new(connection: Waker, bytes_max: u64) -> Self {
+        Self { connection, bytes_max, dropped: RefCell::default(), rests: RefCell::default() }
     }
 
     fn take(&self, incoming: Incoming) {
-        // One that says it is too long is not worth reading: its caller had better stop at once.
-        if incoming.size_hint().lower() <= REST_BYTES_MAX as u64 {
+        // The caller of one that says it is longer has yet to send some of it, and had better stop at once.
+        if incoming.size_hint().lower() <= self.bytes_max {
             self.dropped.borrow_mut().push(incoming);
             self.connection.wake_by_ref();
         }
@@ -117,7 +118,7 @@ impl Unread {
     pub(crate) fn poll(&self, cx: &mut Context<'_>) {
         let mut rests = self.rests.borrow_mut();
         for incoming in self.dropped.borrow_mut().drain(..) {
-            let rest = Rest { incoming, bytes_left: REST_BYTES_MAX };
+            let rest = Rest { incoming, bytes_left: self.bytes_max };
             rests.get_or_insert_default().push(tokio::time::timeout(REST_TIME_MAX, rest));
         }
         while let Some(Poll::Ready(read)) = rests.as_mut().map(|rests| rests.poll_next_unpin(cx)) {
@@ -134,7 +135,7 @@ impl Future for Rest {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         while let Some(Ok(frame)) = std::task::ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
             let length = frame.data_ref().map_or(0, Bytes::len);
-            match self.bytes_left.checked_sub(length) {
+            match self.bytes_left.checked_sub(length as u64) {
                 Some(left) => self.bytes_left = left,
                 None => break,
             }

@@ -40,7 +40,7 @@ use crate::{
     pool::{Age, Wire},
     record::RecordGuard,
     stream::Stream,
-    unread::{CallerBody, REST_BYTES_MAX, REST_TIME_MAX, Unread},
+    unread::{CallerBody, REST_TIME_MAX, Unread},
 };
 
 /// What one stream may have under way to us, in bytes.
@@ -54,6 +54,9 @@ const H2_SEND_BUFFER: usize = 64 * 1_024;
 /// [`crate::unread`]), so they are more than the library's 1,024; each may wait to be told to a client that does not
 /// read, until the sweep ends it.
 const H2_STREAM_ERRORS_MAX: usize = 16 * 1_024;
+
+/// What is still read of an HTTP/1 client that was refused, at most, in bytes.
+const LINGER_BYTES_MAX: usize = 1_024 * 1_024;
 
 /// When the clients of a connection are asked to go: HTTP/2's by GOAWAY, HTTP/1's by `connection: close`; what
 /// is under way is finished.
@@ -176,7 +179,7 @@ fn only_the_stream<S>(parts: http1::Parts<TokioIo<Guarded>, S>) -> Stream {
 /// Takes what a client still sends that was refused, or answered before all was read: to close with bytes unread would reset the connection, and the answer
 /// might be lost with it (RFC 9112 section 9.6).
 async fn linger(mut stream: Stream) {
-    let mut left = REST_BYTES_MAX;
+    let mut left = LINGER_BYTES_MAX;
     let drain = async {
         while left > 0 {
             let length = stream.ahead().len();
@@ -209,7 +212,7 @@ where
     F: Future<Output = Result<Response<ResponseBody>, Infallible>> + 'static,
 {
     let io = TokioIo::new(Guarded::new(stream, Arc::clone(&served.caller.watch), None));
-    let unread = Rc::new(Unread::new(own_waker().await));
+    let unread = Rc::new(Unread::new(own_waker().await, H2_STREAM_WINDOW.into()));
     let service = service_fn(|request: Request<Incoming>| {
         answer(request.map(|incoming| CallerBody::on_stream(incoming, &unread)))
     });
