@@ -28,7 +28,7 @@ use std::{
 use http::{Request, Response};
 use hyper::{
     body::Incoming,
-    client::conn::{http1, http2},
+    client::conn::{TrySendError, http1, http2},
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use weft_model::{endpoint::Protocol, error_code::ErrorCode, policy::Policy};
@@ -355,20 +355,23 @@ impl Lease {
         &mut self,
         request: &mut Request<RequestBody>,
     ) -> Result<Response<Incoming>, Box<SendError>> {
-        let request = mem::take(request);
         match &mut self.sender {
-            Sender::Http1 { sender, .. } => sender.try_send_request(request).await.map_err(|mut error| {
-                let unsent = error.take_message();
-                Box::new(SendError { unsent, error: error.into_error() })
-            }),
+            Sender::Http1 { sender, .. } => sender
+                .try_send_request(mem::take(request))
+                .await
+                .map_err(|error| SendError::new(error, |body| body)),
             Sender::Http2 { sender, slot } => {
-                let request = request.map(|body| slot.share_with(body));
-                sender.try_send_request(request).await.map_err(|mut error| {
-                    let unsent = error.take_message().map(|request| request.map(StreamedBody::into_inner));
-                    Box::new(SendError { unsent, error: error.into_error() })
-                })
+                let sent = sender.try_send_request(mem::take(request).map(|body| slot.share_with(body)));
+                sent.await.map_err(|error| SendError::new(error, StreamedBody::into_inner))
             }
         }
+    }
+}
+
+impl SendError {
+    fn new<B>(mut error: TrySendError<Request<B>>, inner: impl FnOnce(B) -> RequestBody) -> Box<Self> {
+        let unsent = error.take_message().map(|request| request.map(inner));
+        Box::new(Self { unsent, error: error.into_error() })
     }
 }
 

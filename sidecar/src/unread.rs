@@ -45,9 +45,10 @@ pub(crate) struct Unread {
     rests: RefCell<Option<FuturesUnordered<Timeout<Rest>>>>,
 }
 
-/// Reads to the end, or until it is enough.
+/// What still comes of a body that nobody wants, read and thrown away: to its end, or until it is enough. Whether that
+/// was its end.
 #[derive(Debug)]
-struct Rest {
+pub(crate) struct Rest {
     incoming: Incoming,
     bytes_left: u64,
 }
@@ -118,8 +119,8 @@ impl Unread {
     pub(crate) fn poll(&self, cx: &mut Context<'_>) {
         let mut rests = self.rests.borrow_mut();
         for incoming in self.dropped.borrow_mut().drain(..) {
-            let rest = Rest { incoming, bytes_left: self.bytes_max };
-            rests.get_or_insert_default().push(tokio::time::timeout(REST_TIME_MAX, rest));
+            let rest = tokio::time::timeout(REST_TIME_MAX, Rest::new(incoming, self.bytes_max));
+            rests.get_or_insert_default().push(rest);
         }
         while let Some(Poll::Ready(read)) = rests.as_mut().map(|rests| rests.poll_next_unpin(cx)) {
             if read.is_none() {
@@ -129,17 +130,24 @@ impl Unread {
     }
 }
 
-impl Future for Rest {
-    type Output = ();
+impl Rest {
+    pub(crate) fn new(incoming: Incoming, bytes_max: u64) -> Self {
+        Self { incoming, bytes_left: bytes_max }
+    }
+}
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        while let Some(Ok(frame)) = std::task::ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
-            let length = frame.data_ref().map_or(0, Bytes::len);
-            match self.bytes_left.checked_sub(length as u64) {
-                Some(left) => self.bytes_left = left,
-                None => break,
-            }
+impl Future for Rest {
+    type Output = bool;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
+        loop {
+            let length = match std::task::ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
+                None => return Poll::Ready(true),
+                Some(Err(_)) => return Poll::Ready(false),
+                Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
+            };
+            let Some(left) = self.bytes_left.checked_sub(length as u64) else { return Poll::Ready(false) };
+            self.bytes_left = left;
         }
-        Poll::Ready(())
     }
 }
